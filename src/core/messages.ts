@@ -1,0 +1,206 @@
+// The three closed unions of the core: commands ask, events tell what happened, effects are work for a worker.
+// Invariant: nothing reaches a task, a repository or an account except through these.
+
+import type { Reason, Step, WaitingFor } from './lifecycle.ts'
+import type { Policy } from './policy.ts'
+import type { RunOutcome, Usage } from './run.ts'
+import type { Finding, Verdict } from './verdict.ts'
+
+/** Who asked: a person by name, the engine itself, or a run. */
+export interface Actor {
+  kind: 'person' | 'engine' | 'run'
+  name: string
+}
+
+/** What went wrong with a step, told apart by who has to act (S13). */
+export type Trouble =
+  /** The change is at fault: spends a code attempt and goes back with findings. */
+  | { class: 'code'; code: string; text: string; findings: Finding[] }
+  /** Rate limit or overload of an agent: waits, own budget. `retryAfterMs` is the server's own word. */
+  | { class: 'transient'; code: string; text: string; retryAfterMs?: number }
+  /** Tool or host trouble: tried again, then held. `limit`: the project's repeats, for a task that has no policy yet. */
+  | { class: 'infra'; code: string; text: string; limit?: number }
+  /** Trying again can't help: a person must act. */
+  | { class: 'hold'; code: string; text: string }
+
+/** What a task is opened with. */
+export interface TaskFields {
+  project: string
+  /** The issue it came from, unique in its project, such as `local:7`. */
+  origin: string
+  title: string
+  body: string
+  labels: string[]
+  priority: number
+  creator: { name: string; email: string } | null
+  dependsOn: string[]
+  /** Those of `dependsOn` that are not done yet. */
+  openDeps: string[]
+  pipeline: string
+  /** Runs of its project at once, as configured when it was opened; its policy says so later. */
+  parallel: number
+}
+
+export type Command =
+  | ({ type: 'open-task'; task: string; firstStage: string } & TaskFields)
+  | { type: 'edit-task'; task: string; title?: string; body?: string; labels?: string[]; priority?: number }
+  | { type: 'start-task'; task: string; epoch: number; policy: Policy; baseSha: string; branch: string }
+  | { type: 'begin-step'; task: string; epoch: number }
+  | {
+      type: 'begin-run'
+      task: string
+      epoch: number
+      runId: string
+      role: string
+      agent: string
+      model: string | null
+      why: string
+    }
+  | {
+      type: 'end-run'
+      task: string
+      epoch: number
+      runId: string
+      role: string
+      agent: string
+      /** The one that worked, when the agent said it; else the one that was asked for stands. */
+      model: string | null
+      outcome: RunOutcome
+      sessionId: string | null
+      headSha: string | null
+      usage: Usage
+      costUsd: number
+    }
+  | { type: 'judge-stage'; task: string; epoch: number; stage: string; sha: string; verdicts: Verdict[] }
+  | { type: 'intend-change'; task: string; epoch: number; branch: string; sha: string }
+  | { type: 'confirm-change'; task: string; epoch: number; branch: string; sha: string }
+  | {
+      type: 'intend-merge'
+      task: string
+      epoch: number
+      mergeSha: string
+      onto: string
+      tree: string
+      configHash: string
+      verified: boolean
+    }
+  | { type: 'abandon-merge'; task: string; epoch: number; why: string }
+  | { type: 'confirm-merge'; task: string; epoch: number; mergeSha: string; mergedSha: string }
+  | { type: 'report-trouble'; task: string; epoch: number; trouble: Trouble }
+  /** The step has no job and no run any more (a reconciler saw it): queue it again. */
+  | { type: 'recover-step'; task: string; epoch: number }
+  | { type: 'close-dependency'; task: string; dependency: string; outcome: 'done' | 'cancelled' }
+  | { type: 'approve'; task: string; sha?: string }
+  | { type: 'reject'; task: string; reason: string }
+  | { type: 'answer'; task: string; text: string }
+  | { type: 'retry'; task: string; parallel: number }
+  | { type: 'unblock'; task: string }
+  | { type: 'pause'; task: string }
+  | { type: 'resume'; task: string }
+  | { type: 'cancel'; task: string }
+
+export type TaskEvent =
+  | { type: 'task.opened'; data: { id: string; stage: string } & TaskFields }
+  | { type: 'task.edited'; data: { title?: string; body?: string; labels?: string[]; priority?: number } }
+  | { type: 'task.unblocked'; data: { dependencies: string[] } }
+  | { type: 'task.started'; data: { policy: Policy; baseSha: string; branch: string } }
+  | {
+      type: 'step.queued'
+      data: { step: Step; epoch: number; why: string; waiting?: { for: WaitingFor; until: number | null } }
+    }
+  | { type: 'stage.entered'; data: { stage: string } }
+  | { type: 'step.begun'; data: { epoch: number } }
+  | {
+      type: 'run.begun'
+      data: {
+        runId: string
+        stage: string
+        role: string
+        agent: string
+        model: string | null
+        attempt: number
+        why: string
+      }
+    }
+  | {
+      type: 'run.ended'
+      data: {
+        runId: string
+        role: string
+        agent: string
+        model: string | null
+        outcome: RunOutcome
+        sessionId: string | null
+        headSha: string | null
+        usage: Usage
+        costUsd: number
+      }
+    }
+  | { type: 'stage.judged'; data: { stage: string; sha: string; verdicts: Verdict[] } }
+  | { type: 'stage.passed'; data: { stage: string; sha: string } }
+  | {
+      type: 'task.sent_back'
+      data: { from: string; to: string; why: string; findings: Finding[]; freshBudget: boolean }
+    }
+  | { type: 'task.waiting'; data: { for: WaitingFor; until: number | null; why: string } }
+  | { type: 'task.held'; data: { reason: Reason; step: Step | null } }
+  | { type: 'retry.counted'; data: { budget: 'transient' | 'infra'; why: string } }
+  | { type: 'task.retried'; data: { repin: boolean } }
+  | { type: 'change.intended'; data: { branch: string; sha: string } }
+  | { type: 'change.published'; data: { branch: string; sha: string } }
+  | { type: 'merge.intended'; data: { mergeSha: string; onto: string; tree: string; configHash: string } }
+  | { type: 'merge.abandoned'; data: { why: string } }
+  | { type: 'task.landed'; data: { mergedSha: string } }
+  | { type: 'task.approved'; data: { sha: string; by: string; covers: string[] } }
+  | { type: 'task.answered'; data: { text: string } }
+  | { type: 'task.paused'; data: Record<string, never> }
+  | { type: 'task.resumed'; data: Record<string, never> }
+  | { type: 'task.cancel_requested'; data: Record<string, never> }
+  | { type: 'task.cancelled'; data: { by: string } }
+  | { type: 'task.done'; data: Record<string, never> }
+
+export type RepositoryEvent =
+  | { type: 'train.entered'; data: { task: string; epoch: number; sha: string } }
+  | { type: 'train.left'; data: { task: string } }
+
+export type AccountEvent =
+  | { type: 'account.limited'; data: { until: number; reason: string } }
+  | { type: 'account.charged'; data: { costUsd: number } }
+
+/** An event on its stream. `stream` is a task's id, `repo:<project>` or `account:<agent>`. */
+export type StreamEvent =
+  | { stream: 'task'; event: TaskEvent }
+  | { stream: 'repository'; event: RepositoryEvent }
+  | { stream: 'account'; event: AccountEvent }
+
+/** Version of the events' shape; a reader meets older ones in old journals. */
+export const EVENT_VERSION = 1
+
+/** Work for a worker. `task` and `epoch` tie a step's effect to the state that asked for it. */
+export type Effect =
+  | { kind: 'run'; task: string; epoch: number }
+  | { kind: 'judge'; task: string; epoch: number }
+  | { kind: 'publish'; task: string; epoch: number }
+  | { kind: 'land'; task: string; epoch: number }
+  | { kind: 'stop-run'; task: string; runId: string }
+  | { kind: 'release-dependants'; task: string; outcome: 'done' | 'cancelled' }
+  | { kind: 'clean'; task: string; keepBranch: boolean }
+
+export type EffectKind = Effect['kind']
+
+/** An effect with what the queue has to know about it. */
+export interface QueuedEffect {
+  effect: Effect
+  /** Jobs of one lane share its capacity. */
+  lane: string
+  laneCapacity: number
+  /** Smaller goes first; see `schedule.rank`. */
+  rank: number
+  /** Not before, ms. */
+  runAt: number
+}
+
+/** What must be recorded before an effect touches the outside, and how it ended (S9). */
+export type IntentWrite =
+  | { op: 'open'; kind: 'change' | 'merge'; task: string; key: string; data: Record<string, string> }
+  | { op: 'settle'; kind: 'change' | 'merge'; task: string; key: string; as: 'confirmed' | 'compensated' | 'held' }

@@ -1,0 +1,211 @@
+// What a judged stage or a step in trouble leads to: on, back with findings, again later, or a person.
+// Invariant: only a code failure sends work back and spends a code attempt (S13); every repeat is counted in its own budget (S10).
+
+import { limitedUntil } from './account.ts'
+import {
+  type Draft,
+  addEffect,
+  emit,
+  emitAccount,
+  enterStage,
+  gatesPassed,
+  hold,
+  leaveTrain,
+  passStage,
+  pipelineOf,
+  queueStep,
+  settleChange,
+} from './draft.ts'
+import type { Trouble } from './messages.ts'
+import type { RunOutcome } from './run.ts'
+import type { Step } from './lifecycle.ts'
+import { RUN_GATES, backStage } from './pipeline.ts'
+import { backoffMs } from './policy.ts'
+import { type Finding, type Verdict, combine } from './verdict.ts'
+
+/** Budgets of a task whose project's policy is not known yet (its start itself is in trouble). */
+const START_LIMITS = { attempts: 3, transient: 6, infra: 3 } as const
+
+/** Records a stage's verdicts and does what they ask for. */
+export function judgedStage(draft: Draft, judged: { stage: string; sha: string; verdicts: Verdict[] }): void {
+  emit(draft, { type: 'stage.judged', data: judged })
+  const { verdicts, stage } = judged
+  switch (combine(verdicts)) {
+    case 'fail':
+      sendBack(draft, {
+        why: verdicts
+          .filter((v) => v.result === 'fail')
+          .map((v) => `${v.gate}: ${v.note}`)
+          .join('; '),
+        findings: [...verdicts.filter((v) => v.result === 'fail').flatMap((v) => v.findings), ...unanswered(draft)],
+        freshBudget: false,
+      })
+      return
+    case 'unknown':
+      unjudged(draft, judged)
+      return
+    case 'wait':
+      waitForPerson(draft, verdicts)
+      return
+    case 'pass':
+      if (gatesPassed(draft.task, stage)) passStage(draft, stage)
+      else
+        hold(
+          draft,
+          { code: 'gate-missing', text: `stage ${stage} was judged without all of its gates` },
+          { kind: 'run', stage },
+        )
+      return
+  }
+}
+
+/** An attempt that changed nothing has answered none of the findings it was given. */
+function unanswered(draft: Draft): Finding[] {
+  const { headSha, sentBackSha, findings } = draft.task
+  return headSha !== null && headSha === sentBackSha ? findings : []
+}
+
+function unjudged(draft: Draft, judged: { stage: string; sha: string; verdicts: Verdict[] }): void {
+  const verdict = judged.verdicts.find((v) => v.result === 'unknown')
+  if (!verdict) return
+  const current = draft.task.step
+  const again: Step = RUN_GATES.includes(verdict.gate) || !current ? { kind: 'run', stage: judged.stage } : current
+  const reason = { code: verdict.reason ?? 'unknown', text: `${verdict.gate}: ${verdict.note}` }
+  if (verdict.retryable) applyTrouble(draft, { class: 'infra', ...reason }, again)
+  else hold(draft, reason, again)
+}
+
+function waitForPerson(draft: Draft, verdicts: Verdict[]): void {
+  const waiting = verdicts.filter((v) => v.result === 'wait')
+  const asked = waiting.some((v) => v.waitFor === 'answers')
+  emit(draft, {
+    type: 'task.waiting',
+    data: {
+      for: asked ? 'answers' : 'approval',
+      until: null,
+      why: waiting.map((v) => `${v.gate}: ${v.note}`).join('; '),
+    },
+  })
+}
+
+/** A code failure: findings go back word for word, one attempt is spent; without one left, a person decides. */
+export function sendBack(draft: Draft, failure: { why: string; findings: Finding[]; freshBudget: boolean }): void {
+  const from = draft.task.stage
+  const target = backStage(pipelineOf(draft.task), from)
+  leaveTrain(draft)
+  settleChange(draft, 'compensated')
+  emit(draft, { type: 'task.sent_back', data: { from, to: target.name, ...failure } })
+  const { attempts, codeBase, policy } = draft.task
+  const limit = policy?.limits.attempts ?? START_LIMITS.attempts
+  if (attempts.code - codeBase >= limit) {
+    const text = `${attempts.code - codeBase} of ${limit} attempts are spent; the last failed at ${from}: ${failure.why}`
+    hold(draft, { code: 'attempts-spent', text }, { kind: 'run', stage: target.name })
+    return
+  }
+  enterStage(draft, target, failure.why)
+}
+
+/** Trouble of a step: who must act decides what happens. `step` is what is repeated. */
+export function applyTrouble(draft: Draft, trouble: Trouble, step: Step): void {
+  switch (trouble.class) {
+    case 'code':
+      sendBack(draft, { why: trouble.text, findings: trouble.findings, freshBudget: false })
+      return
+    case 'hold':
+      hold(draft, { code: trouble.code, text: trouble.text }, step)
+      return
+    case 'infra':
+      repeat(draft, { budget: 'infra', trouble, step })
+      return
+    case 'transient':
+      repeat(draft, { budget: 'transient', trouble, step })
+      return
+    default:
+      trouble satisfies never
+  }
+}
+
+function repeat(
+  draft: Draft,
+  again: {
+    budget: 'infra' | 'transient'
+    trouble: { code: string; text: string; retryAfterMs?: number; limit?: number }
+    step: Step
+  },
+): void {
+  const { budget, trouble, step } = again
+  const spent = draft.task.attempts[budget]
+  const limit = draft.task.policy?.limits[budget] ?? trouble.limit ?? START_LIMITS[budget]
+  if (spent >= limit) {
+    hold(draft, { code: trouble.code, text: `${trouble.text} (after ${spent} repeats)` }, step)
+    return
+  }
+  emit(draft, { type: 'retry.counted', data: { budget, why: `${trouble.code}: ${trouble.text}` } })
+  const runAt = draft.now + backoffMs(spent, trouble.retryAfterMs)
+  if (budget === 'transient') {
+    // Several runs of one account end one after the other: a short back-off must not cut a long limit short.
+    const until = Math.max(runAt, limitedUntil(draft.account, draft.now) ?? 0)
+    emitAccount(draft, { type: 'account.limited', data: { until, reason: trouble.code } })
+  }
+  queueStep(draft, step, { why: trouble.text, runAt, waitingFor: budget === 'transient' ? 'limit' : 'timer' })
+}
+
+/** What an ended run asks for, when it did not succeed. Whose fault it is follows from how it ended, never from its words. */
+export function troubleOf(outcome: RunOutcome): Trouble | null {
+  switch (outcome.kind) {
+    case 'succeeded':
+      return null
+    case 'timed-out':
+      return { class: 'infra', code: 'run-timeout', text: outcome.text }
+    case 'could-not-start':
+      return { class: 'infra', code: 'run-could-not-start', text: outcome.text }
+    case 'lost':
+      return { class: 'infra', code: 'run-lost', text: outcome.text }
+    case 'cancelled':
+      return { class: 'hold', code: 'run-stopped', text: `the run was stopped by ${outcome.by}` }
+    case 'failed':
+      return failureTrouble(outcome)
+    default:
+      return outcome satisfies never
+  }
+}
+
+function failureTrouble(outcome: Extract<RunOutcome, { kind: 'failed' }>): Trouble {
+  const code = `agent-${outcome.code}`
+  switch (outcome.code) {
+    case 'rate-limit':
+    case 'overload':
+      return {
+        class: 'transient',
+        code,
+        text: outcome.text,
+        ...(outcome.retryAfterMs === undefined ? {} : { retryAfterMs: outcome.retryAfterMs }),
+      }
+    // Trying again as it is can't help: a login, a model's name, a permission or a tool must change first.
+    case 'auth':
+    case 'model-unavailable':
+    case 'permission':
+    case 'missing-tool':
+    case 'waiting-for-input':
+      return { class: 'hold', code, text: outcome.text }
+    case 'context-overflow':
+    case 'output-flood':
+    case 'malformed-stream':
+    case 'crash':
+      return { class: 'infra', code, text: outcome.text }
+    default:
+      return outcome.code satisfies never
+  }
+}
+
+/** Ends the task; its run is stopped, its workspace and branch removed, what depends on it told. */
+export function cancelNow(draft: Draft, by: string): void {
+  const { runId, id } = draft.task
+  leaveTrain(draft)
+  settleChange(draft, 'compensated')
+  emit(draft, { type: 'task.cancelled', data: { by } })
+  draft.supersede = { task: id, epoch: draft.task.epoch }
+  if (runId) addEffect(draft, { kind: 'stop-run', task: id, runId })
+  addEffect(draft, { kind: 'release-dependants', task: id, outcome: 'cancelled' })
+  addEffect(draft, { kind: 'clean', task: id, keepBranch: false })
+}

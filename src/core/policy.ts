@@ -1,0 +1,80 @@
+// What a project decided about its tasks, as data: budgets, limits, roles, landing, permissions.
+// A policy is resolved outside (flag > environment > project > user > default) and pinned in the task when it starts.
+
+import type { Pipeline } from './pipeline.ts'
+
+export interface VerifyCommand {
+  run: string
+  /** Limit of this command, in seconds. */
+  timeoutSeconds: number
+  /** Folder it runs in, relative to the repository's root. */
+  cwd: string
+  /** It runs only if a changed file matches one of these globs; empty means always. */
+  paths: string[]
+}
+
+/** How one agent's program is found and called, whichever role uses it. */
+export interface AgentProgram {
+  /** Path or name of the program, when it isn't the adapter's own. */
+  bin?: string
+  /** For the `command` adapter: the shell words to run. */
+  command?: string
+}
+
+/** Who works in a role. A program beside it is for this role alone. */
+export interface RoleChoice extends AgentProgram {
+  agent?: string
+  model?: string
+}
+
+export interface Policy {
+  pipeline: Pipeline
+  /** Hash of everything that judges (this object and the pipeline); evidence names it. */
+  configHash: string
+  base: string | null
+  setup: string[]
+  /** `none`: the project says that it has nothing to verify with. Empty: nobody said, so nothing may land. */
+  verify: VerifyCommand[] | 'none'
+  verifyParallel: boolean
+  /** Failing output that matches one of these was failing before: it does not count (A-38). */
+  knownFailures: string[]
+  env: { pass: string[]; set: Record<string, string> }
+  approval: 'auto' | 'human'
+  land: { method: 'merge' | 'squash' }
+  roles: Record<string, RoleChoice>
+  agents: Record<string, AgentProgram>
+  limits: {
+    /** Code attempts a task may spend. */
+    attempts: number
+    transient: number
+    infra: number
+    runMinutes: number
+    /** Runs of one project at once. */
+    parallel: number
+  }
+  protected: string[]
+  diffBudget: { files: number; addedLines: number }
+  sandbox: { network: boolean; read: string[] }
+  commits: { pattern: string | null }
+}
+
+/** Base and ceiling of every back-off, in milliseconds (C-46: min(base·2^n, max)). */
+const BACKOFF = { baseMs: 5_000, maxMs: 300_000 } as const
+
+/** Longer than any limit an agent's vendor sets (a week); more is a misread stream, not a time to wait for. */
+const MAX_RETRY_AFTER_MS = 8 * 24 * 3_600_000
+
+/** Delay before repeat number `attempt` (0 for the first), in ms. A server's own word (`retryAfterMs`) wins, within reason. */
+export function backoffMs(attempt: number, retryAfterMs?: number): number {
+  if (retryAfterMs !== undefined && !Number.isNaN(retryAfterMs))
+    return Math.min(Math.max(0, retryAfterMs), MAX_RETRY_AFTER_MS)
+  return Math.min(BACKOFF.baseMs * 2 ** Math.min(attempt, 20), BACKOFF.maxMs)
+}
+
+/** How an agent's program is called in a role: what the role says, else what the agent's own entry says. */
+export function programOf(policy: Policy, use: { role: string; agent: string }): AgentProgram {
+  const { agent: chosen, bin, command } = policy.roles[use.role] ?? {}
+  const own =
+    chosen === use.agent ? { ...(bin === undefined ? {} : { bin }), ...(command === undefined ? {} : { command }) } : {}
+  return { ...policy.agents[use.agent], ...own }
+}
