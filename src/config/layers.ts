@@ -1,0 +1,135 @@
+// One layer of the cascade: from a file's text, the environment or flags to leaf values, each knowing where it stands.
+// Invariant: a layer with a problem gives no values at all: half a configuration is nobody's wish.
+
+import { parsePlainYaml } from '../lib/plain-yaml.ts'
+import type { ConfigFile, ConfigProblem } from './config.ts'
+import { type Path, checkShape, keyOf } from './problems.ts'
+import {
+  type ConfigInput,
+  MAX_CONFIG_ALIASES,
+  MAX_CONFIG_BYTES,
+  VERIFY_TIMEOUT_SECONDS,
+  configSchema,
+  durationSeconds,
+} from './schema.ts'
+
+export interface Leaf {
+  value: unknown
+  /** `.orch.yml:12`, `ORCH_APPROVAL`, `--approval`. */
+  source: string
+  /** For problems that show only when all layers are together. */
+  at: { file: string; line: number | null }
+}
+
+export interface Layer {
+  leaves: Map<string, Leaf>
+  problems: ConfigProblem[]
+}
+
+/** A value to check, and how to say where a path of it stands. */
+export interface RawLayer {
+  value: unknown
+  locate(path: Path): { source: string; file: string; line: number | null }
+}
+
+const EMPTY: Layer = { leaves: new Map(), problems: [] }
+
+/** Reads a configuration file; null is an absent one. */
+export function fileLayer(file: ConfigFile | null): Layer {
+  if (!file) return EMPTY
+  const parsed = parsePlainYaml(file.text, {
+    maxBytes: MAX_CONFIG_BYTES,
+    maxAliases: MAX_CONFIG_ALIASES,
+    scalars: 'typed',
+  })
+  if (!parsed.ok) {
+    return {
+      leaves: new Map(),
+      problems: parsed.problems.map(({ line, text }) => ({ file: file.name, line, key: '(file)', text })),
+    }
+  }
+  return readLayer({
+    value: parsed.value,
+    locate: (path) => {
+      const line = parsed.lineOf(path)
+      return { source: `${file.name}:${line}`, file: file.name, line }
+    },
+  })
+}
+
+/** Flags as configuration keys, nested or dotted (`limits.attempts`). Undefined ones are absent. */
+export function flagLayer(flags: Record<string, unknown>): Layer {
+  const value: Record<string, unknown> = {}
+  for (const [key, given] of Object.entries(flags)) {
+    if (given !== undefined) setAt(value, key.split('.'), given)
+  }
+  return readLayer({ value, locate: (path) => ({ source: `--${keyOf(path)}`, file: 'command line', line: null }) })
+}
+
+/** Checks a raw layer against the schema and takes its leaves. */
+export function readLayer(raw: RawLayer): Layer {
+  const value = withoutNulls(raw.value)
+  if (value === undefined) return EMPTY
+  const problems = checkShape(configSchema, value).map(({ path, text }): ConfigProblem => {
+    const { file, line } = raw.locate(path)
+    return { file, line, key: keyOf(path), text }
+  })
+  if (problems.length > 0) return { leaves: new Map(), problems }
+  const leaves = new Map<string, Leaf>()
+  for (const [path, leaf] of leavesOf(value as ConfigInput)) {
+    const { source, file, line } = raw.locate(path)
+    leaves.set(path.join('.'), { value: leaf, source, at: { file, line } })
+  }
+  return { leaves, problems: [] }
+}
+
+/** Sets a value at a path of keys, making groups on the way. */
+export function setAt(target: Record<string, unknown>, path: string[], value: unknown): void {
+  const [key, ...rest] = path
+  if (key === undefined || key === '__proto__') return
+  if (rest.length === 0) {
+    target[key] = value
+    return
+  }
+  const inner = target[key]
+  const group =
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? (inner as Record<string, unknown>) : {}
+  target[key] = group
+  setAt(group, rest, value)
+}
+
+/** `key:` with nothing after it is an empty place, not a value that erases a default. */
+function withoutNulls(value: unknown): unknown {
+  if (value === null || value === undefined) return undefined
+  if (typeof value !== 'object' || Array.isArray(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) =>
+      inner === null || inner === undefined ? [] : [[key, withoutNulls(inner)]],
+    ),
+  )
+}
+
+function leavesOf(value: unknown, path: Path = []): [Path, unknown][] {
+  if (path.length === 1 && path[0] === 'verify')
+    return [[path, verifyCommands(value as NonNullable<ConfigInput['verify']>)]]
+  if (path[0] === 'env' && path[1] === 'set' && path.length === 3) return [[path, String(value)]]
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return [[path, typeof value === 'string' ? value.trim() : value]]
+  return Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
+}
+
+function verifyCommands(verify: NonNullable<ConfigInput['verify']>): unknown {
+  if (verify === 'none') return verify
+  return verify.map((item) => {
+    const command = typeof item === 'string' ? { run: item } : item
+    return {
+      run: command.run.trim(),
+      timeoutSeconds:
+        command.timeout === undefined
+          ? VERIFY_TIMEOUT_SECONDS
+          : (durationSeconds(command.timeout) ?? VERIFY_TIMEOUT_SECONDS),
+      cwd: command.cwd?.trim() ?? '.',
+      paths: command.paths ?? [],
+    }
+  })
+}
