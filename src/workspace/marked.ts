@@ -1,0 +1,45 @@
+// Without a pid namespace a command's children are known by a mark in their environment, which they inherit.
+
+import { readdir, readFile } from 'node:fs/promises'
+import { sleep } from '../lib/process.ts'
+import { type ProcessIdentity, identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
+
+/** Name of the variable that marks a command's whole tree. */
+export const MARK = 'ORCH_COMMAND_MARK'
+
+export function newMark(): string {
+  return crypto.randomUUID()
+}
+
+/** Ends every process that carries the mark; a few rounds, since a process may fork while it is looked for. */
+export async function endMarked(mark: string): Promise<void> {
+  for (let round = 0; round < 5; round += 1) {
+    const found = await findMarked(mark)
+    if (found.length === 0) return
+    for (const identity of found) if (isSameProcessAlive(identity)) kill(identity.pid)
+    await sleep(20)
+  }
+}
+
+async function findMarked(mark: string): Promise<ProcessIdentity[]> {
+  const wanted = `${MARK}=${mark}`
+  const found: ProcessIdentity[] = []
+  const pids = (await readdir('/proc').catch(() => [])).filter(
+    (name) => /^\d+$/.test(name) && Number(name) !== process.pid,
+  )
+  for (const pid of pids) {
+    const environ = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    if (!environ.includes(wanted)) continue
+    const identity = identifyProcess(Number(pid))
+    if (identity) found.push(identity)
+  }
+  return found
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself meanwhile.
+  }
+}

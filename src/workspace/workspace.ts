@@ -1,0 +1,231 @@
+// The contract of the code's places: the mirror (engine-owned), a task's workspace (the agent's), checkouts for verification.
+// Invariant: the engine never runs git inside a directory an agent can write, except inside the sandbox (S15).
+
+import type { CommandEvidence } from '../core/verdict.ts'
+import type { VerifyCommand } from '../core/policy.ts'
+
+export type PushResult =
+  | { ok: true }
+  /** The ref was not where it was expected: look again. */
+  | { ok: false; because: 'moved'; text: string }
+  /** The remote said no (protected branch, hook, read only). */
+  | { ok: false; because: 'refused'; text: string }
+  | { ok: false; because: 'unreachable' | 'auth'; text: string }
+
+export interface DiffFile {
+  path: string
+  /** Old path of a rename. */
+  from?: string
+  status: 'added' | 'modified' | 'deleted' | 'renamed' | 'mode'
+  addedLines: number
+  deletedLines: number
+  binary: boolean
+}
+
+export interface CommitInfo {
+  sha: string
+  subject: string
+  message: string
+  authorName: string
+  authorEmail: string
+}
+
+export interface MergeCommitRequest {
+  tree: string
+  parents: string[]
+  message: string
+  author: { name: string; email: string }
+  committer: { name: string; email: string }
+}
+
+/** One bare repository per project, owned by the engine. All shas are full. Failures throw ExternalError (lib/errors.ts). */
+export interface Mirror {
+  path: string
+  /** Local places an agent must not see: the registered clone, a remote that is a folder. For `SandboxRequest.masked`. */
+  masked: string[]
+  /** Who commits are made as: the clone's `user.name` and `user.email`, else the user's, else Orch's own. */
+  identity: Identity
+  /** Fetches the base branch (only) and gives its name and sha. `base` null: the remote's HEAD. Errors: empty origin, unreachable, auth. */
+  fetchBase(base: string | null): Promise<{ branch: string; sha: string }>
+  /** Exact refs of the remote under the given prefix, asked of the remote now. */
+  remoteBranches(prefix: string): Promise<Map<string, string>>
+  /** Content of a file at a commit, or null; refuses links and files above 1 MiB. */
+  readFile(sha: string, path: string): Promise<string | null>
+  /** Names of the regular files directly under a folder at a commit. */
+  listFiles(sha: string, dir: string): Promise<string[]>
+  treeOf(sha: string): Promise<string>
+  mergeBase(a: string, b: string): Promise<string | null>
+  isAncestor(ancestor: string, descendant: string): Promise<boolean>
+  diffFiles(base: string, head: string): Promise<DiffFile[]>
+  /** Unified diff text; cut at `maxBytes` with a line that says so. */
+  diffText(base: string, head: string, options: { maxBytes: number; contextLines?: number }): Promise<string>
+  /** Oldest first. */
+  commitsBetween(base: string, head: string): Promise<CommitInfo[]>
+  /** Merges in memory. */
+  mergeTree(ours: string, theirs: string): Promise<{ ok: true; tree: string } | { ok: false; files: string[] }>
+  commitTree(request: MergeCommitRequest): Promise<string>
+  /** Pushes with a lease: `expected` null means the branch must not exist. Never forces beyond that. */
+  push(request: { sha: string; branch: string; expected: string | null }): Promise<PushResult>
+  /** Deletes a remote branch if it still is at `expected`. Idempotent. Never the base. */
+  deleteBranch(request: { branch: string; expected: string }): Promise<PushResult>
+  /** A push to nowhere (`--dry-run`): can the user write? */
+  canPush(branch: string): Promise<PushResult>
+  /** Pins a commit under refs/orch/…, so that nothing a workspace borrows can vanish. */
+  pin(ref: string, sha: string): Promise<void>
+}
+
+export interface WorkspaceRequest {
+  task: string
+  branch: string
+  /** Where the branch starts when the workspace is new. */
+  baseSha: string
+  /** The branch's head when it already has one (from refs/orch/…), else null. */
+  headSha: string | null
+  baseBranch: string
+}
+
+export interface Workspace {
+  task: string
+  path: string
+  /** Caches, prefixes, temp files: writable, outlives runs, not part of the tree. */
+  runtimeDir: string
+}
+
+export interface Collected {
+  headSha: string
+  /** True when uncommitted files had to be committed for the agent. */
+  leftovers: boolean
+  /** What the agent tried that a sandbox or the engine stopped or ignored, in sentences (moved refs, planted config …). */
+  tampering: string[]
+}
+
+export interface SandboxMeans {
+  kind: 'bubblewrap' | 'unshare' | 'none'
+  version: string | null
+  /** What stays open with this kind, in sentences; empty for bubblewrap. */
+  open: string[]
+  /** Whether ending the wrapper ends the whole tree. */
+  containsProcesses: boolean
+}
+
+export interface SandboxRequest {
+  argv: string[]
+  cwd: string
+  /** The complete environment of the command. */
+  env: Record<string, string>
+  writable: string[]
+  readable: string[]
+  /** Hidden besides what always is (HOME, ORCH_HOME, temp folders, /run). The most specific path of all lists wins. */
+  masked?: string[]
+  network: boolean
+}
+
+export interface Wrapped {
+  file: string
+  args: string[]
+  env: Record<string, string>
+  containment: 'pid-namespace' | 'marker'
+}
+
+export interface Sandbox {
+  means: SandboxMeans
+  /** Wraps a command; with kind `none` the command comes back as it is. */
+  wrap(request: SandboxRequest): Wrapped
+}
+
+export interface CommandRun {
+  commands: CommandEvidence[]
+  environmentId: string
+}
+
+export interface Workspaces {
+  mirror(project: { id: string; path: string; remote: string }): Promise<Mirror>
+  /** Makes the task's workspace or finds it; the branch is checked out at head (or base), the base ref is up to date in it. */
+  ensure(mirror: Mirror, request: WorkspaceRequest): Promise<Workspace>
+  /** A fresh checkout for a reader (a reviewer): its own folder, removed with `discard`; writes there count for nothing. */
+  ensureReadCopy(
+    mirror: Mirror,
+    request: { task: string; runId: string; sha: string; baseSha: string; baseBranch: string },
+  ): Promise<Workspace>
+  /** Where a task's workspace (or a run's read copy) is; null when there is none. Touches nothing. */
+  find(task: string): Workspace | null
+  findReadCopy(request: { task: string; runId: string }): Workspace | null
+  discard(workspace: Workspace): Promise<void>
+  /** Runs setup commands in the workspace, sandboxed. Throws ExternalError kind `setup-failed` with the output's end. */
+  setup(
+    workspace: Workspace,
+    request: {
+      commands: string[]
+      env: PlaceEnv
+      network: boolean
+      timeoutMs: number
+      read?: string[]
+      signal?: AbortSignal
+    },
+  ): Promise<void>
+  /** After the run's tree is dead: commits leftovers inside the sandbox, takes the branch's commits into refs/orch/<task>/<n>. */
+  collect(
+    mirror: Mirror,
+    workspace: Workspace,
+    request: { branch: string; baseSha: string; n: string; identity: Identity; message: string },
+  ): Promise<Collected>
+  /** Setup and verify in an engine-owned checkout that no agent has been in, deleted afterwards. Setup failure: outcome in `commands` is never a verify failure; throws ExternalError `setup-failed`. */
+  verify(mirror: Mirror, request: VerifyRequest): Promise<CommandRun>
+  /** Saves anything uncommitted under ORCH_HOME/saved/, then removes the task's workspace. Idempotent. */
+  remove(task: string): Promise<{ saved: string | null }>
+  /** The environment of a run or a command: allowlist, caches and prefixes redirected into `runtimeDir`, then `set`. */
+  environment(
+    runtimeDir: string,
+    workspace: string,
+    env: PlaceEnv,
+    options: { passSecrets: boolean },
+  ): Record<string, string>
+  /** Identity of this machine's tools and sandbox; a verdict is reused only under the same. Cheap after the first call. */
+  environmentId(): Promise<string>
+  diskUse(): Promise<{ path: string; bytes: number }[]>
+  sandbox: Sandbox
+}
+
+export interface PlaceEnv {
+  /** Names that setup alone may see from the user's environment. */
+  pass: string[]
+  /** Values with placeholders {repo_dir} {runtime_dir} {cache_dir} {data_dir} {tmp_dir} (A-24). */
+  set: Record<string, string>
+}
+
+export interface Identity {
+  name: string
+  email: string
+}
+
+export interface VerifyRequest {
+  sha: string
+  setup: string[]
+  verify: VerifyCommand[]
+  /** Paths changed against the base, for `paths` of a command; null runs all. */
+  changedPaths: string[] | null
+  env: PlaceEnv
+  network: boolean
+  /** More that commands may read although it lies under HOME (`sandbox.read`). */
+  read?: string[]
+  setupTimeoutMs: number
+  /** Kept output of each command, in bytes, before trimming. */
+  outputCapBytes: number
+  signal?: AbortSignal
+}
+
+/** What a user's own clone is, for `init` and `doctor`. Reads alone; never throws for what it finds there. */
+export interface RepositoryFacts {
+  /** Such as `2.43.0`; null when git can't be run. */
+  gitVersion(): Promise<string | null>
+  /** Root of the working copy around a folder, links followed; `text` is git's own word when there is none. */
+  findRoot(dir: string): Promise<{ ok: true; root: string } | { ok: false; text: string }>
+  /** Address of `origin` as the clone's configuration has it, or null. */
+  originOf(root: string): Promise<string | null>
+  /** Asks `origin` now for its branches. */
+  probeOrigin(
+    root: string,
+  ): Promise<{ state: 'ok'; branches: number } | { state: 'empty' } | { state: 'failed'; text: string }>
+  /** What Orch can't handle yet: where it was seen, or null. */
+  unsupported(root: string): Promise<{ lfs: string | null; submodules: string | null; signatures: string | null }>
+}

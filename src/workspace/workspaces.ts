@@ -1,0 +1,142 @@
+// Puts the places of code together: mirrors, task workspaces, reviewers' copies, checkouts for verification.
+// Invariant: everything lies below ORCH_HOME, and whatever an agent may have touched is only read through the sandbox.
+
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { runProcess } from '../lib/process.ts'
+import { collectWork } from './collect.ts'
+import { runSetup } from './commands.ts'
+import { type Context, readMemory, taskPlaces } from './context.ts'
+import { discardCopy, ensureWorkspace, makeReadCopy } from './ensure.ts'
+import { ensureRuntimeFolders, makeEnvironment, makeEnvironmentId } from './environment.ts'
+import { absolutePath } from './git.ts'
+import { openMirror } from './mirror.ts'
+import { removeTree, safeName } from './places.ts'
+import { saveTree } from './save.ts'
+import { aroundSetup } from './setup-products.ts'
+import { verifyTree } from './verify.ts'
+import type { Sandbox, Workspace, Workspaces } from './workspace.ts'
+
+export interface WorkspacesOptions {
+  /** ORCH_HOME; made when it isn't there. */
+  home: string
+  /** The user's environment: credentials for the remote come from it, and the allowlist for commands. */
+  env: NodeJS.ProcessEnv
+  sandbox: Sandbox
+  /** Read-only places that setup and verify may see although they lie under HOME. */
+  readPaths?: string[]
+}
+
+/** Kept output of a setup command, in bytes, before trimming. */
+const SETUP_OUTPUT_BYTES = 1 << 20
+
+/** The one implementation of Workspaces. Cheap: nothing is started or read until it is asked. */
+export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
+  mkdirSync(options.home, { recursive: true, mode: 0o700 })
+  const home = realpathSync(options.home)
+  const { env } = options
+  const sandbox: Sandbox = {
+    means: options.sandbox.means,
+    wrap: (request) => options.sandbox.wrap({ ...request, masked: [home, ...(request.masked ?? [])] }),
+  }
+  const context: Context = { home, env, sandbox, readPaths: options.readPaths ?? [] }
+  const environment: Workspaces['environment'] = (runtimeDir, workspace, place, { passSecrets }) =>
+    makeEnvironment({ user: env, home, runtimeDir, workspace, place, passSecrets })
+  const environmentId = async (): Promise<string> => makeEnvironmentId(env, sandbox.means)
+  return {
+    sandbox,
+    environment,
+    environmentId,
+    mirror: (project) => openMirror({ home, env, project }),
+    ensure: (mirror, request) => ensureWorkspace(context, mirror, request),
+    ensureReadCopy: (mirror, request) => makeReadCopy(context, mirror, request),
+    find: (task) => findWorkspace(context, task),
+    findReadCopy: (request) => findReadCopy(context, request),
+    discard: (workspace) => discardCopy(context, workspace),
+    setup: (workspace, request) => setup(context, workspace, request),
+    collect: (mirror, workspace, request) => collectWork(context, mirror, { ...request, workspace }),
+    verify: async (mirror, request) => ({
+      commands: await verifyTree(context, mirror, request),
+      environmentId: await environmentId(),
+    }),
+    remove: (task) => remove(context, task),
+    diskUse: () => diskUse(context),
+  }
+}
+
+function findWorkspace(context: Context, task: string): Workspace | null {
+  const places = taskPlaces(context, task)
+  return existsSync(places.memory) ? { task, path: places.tree, runtimeDir: places.runtime } : null
+}
+
+function findReadCopy(context: Context, request: { task: string; runId: string }): Workspace | null {
+  const folder = path.join(taskPlaces(context, request.task).folder, `review-${safeName(request.runId, 'run id')}`)
+  return existsSync(folder)
+    ? { task: request.task, path: path.join(folder, 'tree'), runtimeDir: path.join(folder, 'runtime') }
+    : null
+}
+
+async function setup(
+  context: Context,
+  workspace: Workspace,
+  request: Parameters<Workspaces['setup']>[1],
+): Promise<void> {
+  if (request.commands.length === 0) return
+  const { path: tree, runtimeDir } = workspace
+  await ensureRuntimeFolders(runtimeDir)
+  const memory = await readMemory(context, taskPlaces(context, workspace.task).memory)
+  const run = (): Promise<void> =>
+    runSetup(context, request.commands, {
+      tree,
+      runtimeDir,
+      cwd: tree,
+      env: makeEnvironment({
+        user: context.env,
+        home: context.home,
+        runtimeDir,
+        workspace: tree,
+        place: request.env,
+        passSecrets: true,
+      }),
+      objects: path.join(memory?.mirror ?? path.join(context.home, 'mirrors'), 'objects'),
+      masked: memory?.masked ?? [],
+      read: request.read ?? [],
+      network: request.network,
+      outputCapBytes: SETUP_OUTPUT_BYTES,
+      timeoutMs: request.timeoutMs,
+      ...(request.signal ? { signal: request.signal } : {}),
+    })
+  await aroundSetup(context, workspace, run)
+}
+
+async function remove(context: Context, task: string): Promise<{ saved: string | null }> {
+  const places = taskPlaces(context, task)
+  const memory = await readMemory(context, places.memory)
+  const saved = await saveTree(context, { task, tree: places.tree, memory, because: 'the task was closed' })
+  await removeTree(places.folder)
+  return { saved }
+}
+
+async function diskUse(context: Context): Promise<{ path: string; bytes: number }[]> {
+  const folders: string[] = []
+  for (const part of ['mirrors', 'workspaces', 'verify', 'saved', 'runs']) {
+    const names = await readdir(path.join(context.home, part)).catch(() => [])
+    folders.push(...names.map((name) => path.join(context.home, part, name)))
+  }
+  if (folders.length === 0) return []
+  const result = await runProcess({
+    argv: ['du', '-sk', '--', ...folders],
+    env: { PATH: absolutePath(context.env['PATH']), LC_ALL: 'C' },
+    timeoutMs: 120_000,
+    outputCapBytes: 16 << 20,
+  })
+  // A file that vanished meanwhile makes du end with 1; its other lines still hold.
+  return result.stdout
+    .split('\n')
+    .filter((line) => line.includes('\t'))
+    .map((line) => {
+      const tab = line.indexOf('\t')
+      return { path: line.slice(tab + 1), bytes: Number(line.slice(0, tab)) * 1024 }
+    })
+}
