@@ -1,0 +1,253 @@
+// The façade all surfaces use: submit, query, subscribe. Plain data in and out; no surface sees behind it.
+// `Reader` only looks and opens nothing but the database; `App` acts and is built when first needed.
+
+import type { Actor } from '../core/messages.ts'
+import type { Refusal } from '../core/refusals.ts'
+import type { Usage } from '../core/run.ts'
+import type { Finding, VerdictResult } from '../core/verdict.ts'
+import type { RunEvent } from '../agents/agent.ts'
+import type { ConfigProblem, ConfigSource } from '../config/config.ts'
+import type { ArtifactRow, ChangeRow, JournalEntry, Project, ReviewRow, TaskLine } from '../store/store.ts'
+import { TASK_STATUSES, type TaskStatus } from '../core/lifecycle.ts'
+
+export type { ChangeRow, JournalEntry, Project, ReviewRow, TaskLine, RunEvent, ConfigProblem, ConfigSource }
+
+/** All statuses, in the order in which people are shown them. */
+export const STATUSES: readonly TaskStatus[] = TASK_STATUSES
+
+export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal }
+
+export interface RunView {
+  id: string
+  stage: string
+  role: string
+  agent: string
+  model: string | null
+  attempt: number
+  /** `running`, or how it ended: succeeded, failed, timed-out, cancelled, could-not-start, lost. */
+  outcome: string
+  /** For `failed`: the class, such as `rate-limit`; and its sentence. */
+  failure?: string
+  text?: string
+  startedAt: string
+  endedAt: string | null
+  exitCode?: number
+  sessionId?: string
+  usage: Usage
+  costUsd?: number
+}
+
+/** What `orch task show --json` prints. Times are ISO 8601. */
+export interface TaskView {
+  id: string
+  project: string
+  title: string
+  body: string
+  labels: string[]
+  priority: number
+  pipeline: string
+  stage: string
+  status: TaskStatus
+  /** For needs_review: the code; its sentence is `reasonText`. */
+  reason?: string
+  reasonText?: string
+  paused: boolean
+  dependsOn: string[]
+  openDependencies: string[]
+  attempts: { code: number; transient: number; infra: number }
+  branch: string | null
+  baseSha: string | null
+  headSha: string | null
+  mergedSha?: string
+  waitingFor?: string
+  waitingUntil?: string
+  costUsd: number
+  tokens: Usage
+  createdAt: string
+  updatedAt: string
+  runs: RunView[]
+  verdicts: { gate: string; stage: string; result: VerdictResult; sha: string; note: string; findings: Finding[] }[]
+  /** Findings the next run will be given. */
+  findings: Finding[]
+  approvals: { sha: string; by: string; at: string; covers: string[] }[]
+  artifacts: (Omit<ArtifactRow, 'at'> & { at: string })[]
+  /** Runs that tried what an agent may not do, and what it was. It had no effect. Absent when none did. */
+  tampering?: { run: string; agent: string; tried: string[] }[]
+}
+
+export interface ServiceView {
+  running: boolean
+  pid: number | null
+  since: string | null
+}
+
+export interface StatusView {
+  tasks: (TaskLine & { lastActivityAt: number | null })[]
+  counts: Record<TaskStatus, number>
+  /** Open tasks that the limit left out. */
+  more: number
+  service: ServiceView
+}
+
+export interface WhyView {
+  id: string
+  /** One sentence. */
+  because: string
+  /** Who must act or is acting: `you`, `orch`, `claude`, `SHOP-2`. */
+  owner: string
+  since: string
+  /** Commands that work now and move the task; empty when nothing need be done. */
+  actions: string[]
+}
+
+export interface Reader {
+  /** Open tasks (or those of the filter), at most `limit` (50). */
+  status(filter: { project?: string; statuses?: TaskStatus[]; limit?: number }): StatusView
+  task(id: string): TaskView | null
+  events(id: string): JournalEntry[]
+  why(id: string): WhyView | null
+  projects(): Project[]
+  /** The project whose clone contains the folder, else the only one, else null. */
+  projectAt(cwd: string): Project | null
+  /** `SHOP-1` as it is; `1` in the project of `cwd`. Null when it can't be told or there is no such task. */
+  resolveTaskId(text: string, cwd: string): string | null
+  changes(project?: string): ChangeRow[]
+  /** By task id. */
+  change(task: string): { change: ChangeRow; reviews: ReviewRow[]; task: TaskView } | null
+  service(): ServiceView
+  /** Resolves when anything was committed by anyone, or after `timeoutMs`, or when aborted. */
+  nextChange(options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>
+  close(): void
+}
+
+export interface AddTask {
+  project: string
+  title: string
+  body: string
+  labels: string[]
+  priority: number
+  dependsOn: string[]
+  /** Null: the project's. */
+  pipeline: string | null
+}
+
+export type TaskAction =
+  | { type: 'approve'; task: string; sha?: string }
+  | { type: 'reject'; task: string; reason: string }
+  | { type: 'answer'; task: string; text: string }
+  | { type: 'retry'; task: string }
+  | { type: 'unblock'; task: string }
+  | { type: 'pause'; task: string }
+  | { type: 'resume'; task: string }
+  | { type: 'cancel'; task: string }
+  | { type: 'edit'; task: string; title?: string; body?: string; labels?: string[]; priority?: number }
+
+export interface InitRequest {
+  cwd: string
+  prefix: string | null
+  /** Configuration keys given as flags (agent, pipeline, setup, verify, approval). */
+  agent: string | null
+  pipeline: string | null
+  setup: string[] | null
+  verify: string[] | null
+  approval: 'auto' | 'human' | null
+}
+
+export interface InitResult {
+  project: Project
+  /** False when `.orch.yml` was there already and was left alone. */
+  wroteConfig: boolean
+  alreadyRegistered: boolean
+  /** What was found and guessed, what is missing: sentences. */
+  notes: string[]
+  setup: string[]
+  verify: string[]
+}
+
+export interface Check {
+  /** Unique, such as `git.version`. */
+  name: string
+  profile: 'host' | 'project' | 'agents' | 'service'
+  status: 'ok' | 'warning' | 'failed'
+  /** What was seen. */
+  text: string
+  /** What to do, for anything but ok. */
+  fix: string | null
+}
+
+export interface AgentView {
+  name: string
+  found: boolean
+  path: string | null
+  version: string | null
+  loggedIn: 'yes' | 'no' | 'unknown'
+  note: string
+}
+
+export interface PipelineView {
+  name: string
+  description: string
+  source: 'built-in' | 'project'
+  file: string
+  problems: ConfigProblem[]
+  stages: { name: string; kind: string; role: string | null; gates: string[]; onFail: string | null }[]
+}
+
+export interface UpOptions {
+  /** Stop when nothing can move without a person, waiting for timers due within `timerWaitMs`. */
+  untilIdle: boolean
+  timerWaitMs: number
+  /** Every event as it is committed. */
+  onEvent?: (entry: JournalEntry) => void
+  /** Plain sentences for a person: started, red base, waiting … */
+  onNotice?: (text: string) => void
+  signal: AbortSignal
+}
+
+export interface UpResult {
+  /** Runs that go on without the service (after an abort). */
+  liveRuns: { runId: string; task: string; agent: string }[]
+  counts: Record<TaskStatus, number>
+}
+
+export interface App {
+  reader: Reader
+  addTask(request: AddTask, actor: Actor): Promise<Answer<TaskView>>
+  act(action: TaskAction, actor: Actor): Promise<Answer<TaskView>>
+  /** Ids of all tasks that wait for other tasks. */
+  blockedTasks(project?: string): string[]
+  /** Throws UserError: no repository (6), no remote (6), prefix taken (4) … */
+  init(request: InitRequest): Promise<InitResult>
+  addProject(request: { path: string; prefix: string | null }): Promise<InitResult>
+  removeProject(id: string): Promise<{ openTasks: number; removed: boolean }>
+  doctor(request: { cwd: string }): Promise<Check[]>
+  /** The agents as the project of this folder calls them. */
+  agents(cwd: string): Promise<AgentView[]>
+  pipelines(cwd: string): Promise<PipelineView[]>
+  /** Problems of one pipeline file. */
+  validatePipeline(file: string): Promise<ConfigProblem[]>
+  configCheck(cwd: string): Promise<ConfigProblem[]>
+  configExplain(cwd: string, key: string | null): Promise<ConfigSource[]>
+  configSchema(of: 'config' | 'pipeline'): Record<string, unknown>
+  changeDiff(task: string): Promise<string | null>
+  /** Output of the task's latest run (or the one named); ends when the run ends. Null: it has no run. */
+  stream(request: {
+    task: string
+    runId?: string
+    from: 'start' | 'now'
+    raw: boolean
+    signal: AbortSignal
+  }): Promise<AsyncIterable<RunEvent | string> | null>
+  diskUse(): Promise<{ path: string; bytes: number }[]>
+  /** Runs the service. Throws UserError(4, 'already-up') when another runs on the same ORCH_HOME. */
+  up(options: UpOptions): Promise<UpResult>
+  /** Makes the demo's sample repository in `dir`, registers it, opens its tasks. */
+  demo(request: {
+    agent: string
+    dir: string
+    actor: Actor
+  }): Promise<{ dir: string; clone: string; remote: string; project: string; tasks: string[] }>
+  /** `git log` of the sample's main, for a person. */
+  demoLog(remote: string): Promise<string>
+  close(): Promise<void>
+}

@@ -1,0 +1,275 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import type { AgentAdapter, FoundAgent } from '../agents/agent.ts'
+import { findAssets, makeConfig } from '../config/make-config.ts'
+import { ExternalError } from '../lib/errors.ts'
+import type { Mirror, PushResult } from '../workspace/workspace.ts'
+import type { Check } from './app.ts'
+import { makeDoctor, size } from './doctor.ts'
+import type { DoctorDeps } from './doctor-parts.ts'
+import { programOf } from './doctor-project.ts'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const SHA = 'a'.repeat(40)
+const PROJECT = { id: 'SHOP', name: 'shop', path: '/code/shop', remote: '/shop.git', createdAt: 0 }
+
+interface Setting {
+  clone?: string | null
+  base?: string | null
+  push?: PushResult
+  fetch?: () => never
+  found?: FoundAgent | null
+  change?: Partial<DoctorDeps>
+}
+
+function unused(): never {
+  throw new Error('no test expected this call')
+}
+
+function mirror(setting: Setting): Mirror {
+  const base = setting.base === undefined ? setting.clone : setting.base
+  const given: Partial<Mirror> = {
+    fetchBase: async () => setting.fetch?.() ?? { branch: 'main', sha: SHA },
+    canPush: async () => setting.push ?? { ok: true },
+    readFile: async (_sha, path) => (path === '.orch.yml' ? (base ?? null) : null),
+    listFiles: async () => [],
+  }
+  return new Proxy(given as Mirror, {
+    get: (target, key) => (key in target ? target[key as keyof Mirror] : key === 'then' ? undefined : unused),
+  })
+}
+
+async function doctor(setting: Setting = {}): Promise<Map<string, Check>> {
+  const home = mkdtempSync(join(tmpdir(), 'orch-doctor-'))
+  onTestFinished(() => rmSync(home, { recursive: true }))
+  const found: FoundAgent | null =
+    setting.found === undefined ? { path: '/bin/claude', version: '2.1', loggedIn: 'yes', note: '' } : setting.found
+  const claude: AgentAdapter = { name: 'claude', find: async () => found, command: unused, parser: unused }
+  const config = setting.clone ?? null
+  const checks = await makeDoctor({
+    home,
+    env: { PATH: '/usr/bin:/bin' },
+    version: '1.0.0',
+    nodeVersion: '24.21.0',
+    facts: {
+      gitVersion: async () => '2.39.5',
+      findRoot: async (dir) => ({ ok: true, root: dir }),
+      originOf: unused,
+      probeOrigin: unused,
+      unsupported: async () => ({ lfs: null, submodules: null, signatures: null }),
+    },
+    sandbox: { kind: 'bubblewrap', version: '0.8', open: [], containsProcesses: true },
+    reader: {
+      projectAt: () => PROJECT,
+      projects: () => [PROJECT],
+      service: () => ({ running: true, pid: 3, since: null }),
+    },
+    store: { lastSeq: () => 12, jobSummary: () => ({ ready: 1, delayed: 0, running: 0, nextDueAt: null }) },
+    adapters: { claude },
+    config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['claude'] }),
+    userConfig: () => null,
+    cloneFiles: async () => ({
+      config: config === null ? null : { name: '.orch.yml', text: config },
+      pipelines: [],
+      prompts: {},
+    }),
+    mirror: async () => mirror(setting),
+    diskUse: async () => [{ path: 'mirrors', bytes: 2_048 }],
+    ...setting.change,
+  })({ cwd: '/code/shop' })
+  const byName = new Map(checks.map((check) => [check.name, check]))
+  expect(byName.size).toBe(checks.length)
+  for (const check of checks)
+    expect(check.status === 'ok' ? check.fix : typeof check.fix).toBe(check.status === 'ok' ? null : 'string')
+  return byName
+}
+
+function statuses(checks: Map<string, Check>, status: Check['status']): string[] {
+  return [...checks.values()].filter((check) => check.status === status).map((check) => check.name)
+}
+
+const GOOD = 'verify: ["sh test.sh"]\nagents: { developer: { agent: claude } }\n'
+
+test('all is well', async () => {
+  const checks = await doctor({ clone: GOOD })
+  expect(statuses(checks, 'failed')).toEqual([])
+  for (const name of [
+    'git.version',
+    'node.version',
+    'sandbox',
+    'home.writable',
+    'disk.used',
+    'project.clone',
+    'project.origin',
+    'project.push',
+    'project.config',
+    'project.config-base',
+    'project.config-alike',
+    'project.verify',
+    'project.lfs',
+    'project.submodules',
+    'project.signatures',
+    'agent.claude',
+    'orch.version',
+    'service.running',
+    'service.database',
+  ]) {
+    expect([name, checks.get(name)?.status]).toEqual([name, 'ok'])
+  }
+})
+
+test('an old git, an old Node and no sandbox are named, with what stays open', async () => {
+  const { facts } = {
+    facts: {
+      gitVersion: async () => '2.30.1',
+      findRoot: async (root: string) => ({ ok: true as const, root }),
+      originOf: unused,
+      probeOrigin: unused,
+      unsupported: async () => ({
+        lfs: '.gitattributes',
+        submodules: '.gitmodules',
+        signatures: 'commit.gpgsign is true',
+      }),
+    },
+  }
+  const checks = await doctor({
+    clone: GOOD,
+    change: {
+      facts,
+      nodeVersion: '22.4.0',
+      home: '/nowhere/at/all',
+      sandbox: { kind: 'none', version: null, open: ['an agent can read your files'], containsProcesses: false },
+    },
+  })
+  expect(statuses(checks, 'failed')).toEqual(['git.version', 'node.version', 'home.writable'])
+  expect(statuses(checks, 'warning')).toEqual([
+    'sandbox',
+    'disk.free',
+    'project.lfs',
+    'project.submodules',
+    'project.signatures',
+  ])
+  expect(checks.get('sandbox')?.text).toContain('an agent can read your files')
+})
+
+test('an origin that can’t be reached or written is named', async () => {
+  const fetch = (): never => {
+    throw new ExternalError({ system: 'git', kind: 'unreachable', message: 'Could not ask /shop.git' })
+  }
+  const away = await doctor({ clone: GOOD, fetch })
+  expect(statuses(away, 'failed')).toEqual(['project.origin'])
+  expect(away.has('project.push')).toBe(false)
+  expect(
+    statuses(await doctor({ clone: GOOD, push: { ok: false, because: 'refused', text: 'protected' } }), 'failed'),
+  ).toEqual(['project.push'])
+  const gone = await doctor({
+    clone: GOOD,
+    change: {
+      facts: {
+        gitVersion: async () => '2.40.0',
+        findRoot: async () => ({ ok: false, text: 'not a git repository' }),
+        originOf: unused,
+        probeOrigin: unused,
+        unsupported: unused,
+      },
+    },
+  })
+  expect(statuses(gone, 'failed')).toEqual(['project.clone'])
+})
+
+test('the configuration is looked at in both places', async () => {
+  const unpushed = await doctor({ clone: GOOD, base: null })
+  expect(statuses(unpushed, 'warning')).toEqual(['project.config-base', 'project.config-alike'])
+  const broken = await doctor({ clone: GOOD, base: 'limits: { attempts: many }\n' })
+  expect(statuses(broken, 'failed')).toEqual(['project.config-base'])
+  expect(broken.get('project.config-base')?.text).toContain('.orch.yml at origin/main:1: limits.attempts')
+  expect(statuses(broken, 'warning')).toEqual(['project.config-alike'])
+})
+
+test('verify commands must be there', async () => {
+  expect(statuses(await doctor({ clone: 'approval: auto\n' }), 'failed')).toEqual(['project.verify'])
+  expect(statuses(await doctor({ clone: 'verify: none\n' }), 'warning')).toEqual(['project.verify'])
+  expect(statuses(await doctor({ clone: 'verify: [no-such-tool --all]\n' }), 'failed')).toEqual(['project.verify'])
+  expect(statuses(await doctor({ clone: 'setup: ["true"]\nverify: [no-such-tool --all]\n' }), 'warning')).toEqual([
+    'project.verify',
+  ])
+})
+
+test('a chosen agent must be there and logged in', async () => {
+  expect(statuses(await doctor({ clone: GOOD, found: null }), 'failed')).toEqual(['agent.claude'])
+  const out: FoundAgent = { path: '/bin/claude', version: '2.1', loggedIn: 'no', note: '' }
+  expect(statuses(await doctor({ clone: GOOD, found: out }), 'failed')).toEqual(['agent.claude'])
+})
+
+test('outside of any project, with no service and a broken database', async () => {
+  const reader = {
+    projectAt: () => null,
+    projects: () => [PROJECT],
+    service: () => ({ running: false, pid: null, since: null }),
+  }
+  const store = {
+    lastSeq: () => 0,
+    jobSummary: (): never => {
+      throw new Error('malformed')
+    },
+  }
+  const checks = await doctor({ change: { reader, store } })
+  expect(statuses(checks, 'warning')).toEqual(['project.registered', 'service.running'])
+  expect(statuses(checks, 'failed')).toEqual(['service.database'])
+})
+
+test.each([
+  ['npm test', 'npm'],
+  ['CI=1 FOO=bar npm test', 'npm'],
+  ['./run.sh --all', './run.sh'],
+  ['cd app && npm test', null],
+  ['"my tool" x', null],
+  ['$TOOL x', null],
+  ['', null],
+])('%s begins with %s', (command, program) => {
+  expect(programOf(command)).toBe(program)
+})
+
+test('sizes are short', () => {
+  expect([0, 1_023, 1_024, 1_536, 5 * 2 ** 30].map(size)).toEqual(['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '5.0 GiB'])
+})
+
+test('no agent chosen and none found: no task could start, so that is a failure and not fine', async () => {
+  const config = 'verify: ["sh test.sh"]\n'
+  const missing = (await doctor({ clone: config, found: null })).get('agent.claude')
+  expect([missing?.status, missing?.text]).toEqual([
+    'failed',
+    'claude is what tasks are given when no agent is chosen, but was not found',
+  ])
+  const out: FoundAgent = { path: '/bin/claude', version: '2.1', loggedIn: 'no', note: 'no credentials' }
+  expect((await doctor({ clone: config, found: out })).get('agent.claude')?.status).toBe('failed')
+  expect((await doctor({ clone: config })).get('agent.claude')?.status).toBe('ok')
+})
+
+test('a command agent without its command is told what to write', async () => {
+  const command: AgentAdapter = { name: 'command', find: async () => null, command: unused, parser: unused }
+  const checks = await doctor({
+    clone: 'verify: ["sh test.sh"]\nagents: { developer: { agent: command } }\n',
+    change: {
+      adapters: { command },
+      config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['command'] }),
+    },
+  })
+  expect(checks.get('agent.command')?.fix).toContain('command: "python3 my-agent.py"')
+})
+
+test('a command agent whose program is not there is named before a run fails', async () => {
+  const shell: FoundAgent = { path: '/bin/sh', version: null, loggedIn: 'unknown', note: 'runs it' }
+  const command: AgentAdapter = { name: 'command', find: async () => shell, command: unused, parser: unused }
+  const change = {
+    adapters: { command },
+    config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['command'] }),
+  }
+  const clone = (run: string): string => `verify: none\nagents: { developer: { agent: command, command: "${run}" } }\n`
+  const missing = (await doctor({ clone: clone('no-such-agent --fast'), change })).get('agent.command')
+  expect([missing?.status, missing?.text]).toEqual(['failed', 'not found: no-such-agent'])
+  expect((await doctor({ clone: clone('sh agent.sh'), change })).get('agent.command')?.status).toBe('ok')
+})

@@ -1,0 +1,213 @@
+// `orch doctor`: looks at everything a task will need and says what is missing before the night does.
+// Invariant: changes nothing but the mirror's fetched refs; a check that can't be made is never `ok`.
+
+import { access, constants, statfs } from 'node:fs/promises'
+import type { FoundAgent } from '../agents/agent.ts'
+import type { Policy } from '../core/policy.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Project } from '../store/store.ts'
+import type { SandboxMeans } from '../workspace/workspace.ts'
+import type { Check } from './app.ts'
+import { AGENTS_BY_DEFAULT } from './dispatch.ts'
+import { type DoctorDeps, reporter } from './doctor-parts.ts'
+import { type ProjectLook, checkProject } from './doctor-project.ts'
+
+/** Makes the doctor. Each call looks anew; it never throws for what it finds. */
+export function makeDoctor(deps: DoctorDeps): (request: { cwd: string }) => Promise<Check[]> {
+  return async ({ cwd }) => {
+    const project = deps.reader.projectAt(cwd)
+    const [host, look] = await Promise.all([checkHost(deps), lookAtProject(deps, project)])
+    const agents = await findAgents(deps, look.policy)
+    return [...host, ...look.checks, ...agentChecks(agents, look), ...checkService(deps)]
+  }
+}
+
+/** merge-tree --write-tree, without which nothing lands, came with git 2.38. */
+const GIT_MIN = [2, 38] as const
+const NODE_MIN = [24, 0] as const
+/** A mirror, a few workspaces and their caches; below the second nothing should start. */
+const DISK_WARN_BYTES = 5 * 2 ** 30
+const DISK_FAIL_BYTES = 2 ** 29
+
+async function checkHost(deps: DoctorDeps): Promise<Check[]> {
+  const { ok, failed } = reporter('host')
+  const git = await deps.facts.gitVersion()
+  const node = deps.nodeVersion
+  return [
+    git === null
+      ? failed('git.version', "git can't be run", 'install git 2.38 or newer')
+      : atLeast(git, GIT_MIN)
+        ? ok('git.version', `git ${git}`)
+        : failed('git.version', `git ${git} is too old`, 'install git 2.38 or newer'),
+    atLeast(node, NODE_MIN)
+      ? ok('node.version', `Node ${node}`)
+      : failed('node.version', `Node ${node} is too old`, 'install Node 24 or newer'),
+    sandboxCheck(deps.sandbox),
+    await homeCheck(deps.home),
+    await diskFree(deps.home),
+    await diskUsed(deps),
+  ]
+}
+
+function atLeast(version: string, min: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > min[0] || (major === min[0] && minor >= min[1])
+}
+
+function sandboxCheck(means: SandboxMeans): Check {
+  const { ok, warning } = reporter('host')
+  const name = `${means.kind}${means.version ? ` ${means.version}` : ''}`
+  if (means.open.length === 0) return ok('sandbox', `${name}: a probe run in it succeeded`)
+  const fix =
+    'install bubblewrap (bwrap) and allow user namespaces; until then run agents only on repositories and issues you trust'
+  return warning(
+    'sandbox',
+    `${means.kind === 'none' ? 'no sandbox could be started' : name}; this stays open: ${means.open.join('; ')}`,
+    fix,
+  )
+}
+
+async function homeCheck(home: string): Promise<Check> {
+  const { ok, failed } = reporter('host')
+  try {
+    await access(home, constants.R_OK | constants.W_OK | constants.X_OK)
+    return ok('home.writable', `${home} can be written`)
+  } catch (error) {
+    return failed('home.writable', messageOf(error), 'check who owns ORCH_HOME, or set it to another folder')
+  }
+}
+
+async function diskFree(home: string): Promise<Check> {
+  const { ok, warning, failed } = reporter('host')
+  try {
+    const { bavail, bsize } = await statfs(home)
+    const bytes = bavail * bsize
+    const text = `${size(bytes)} free where ${home} is`
+    if (bytes >= DISK_WARN_BYTES) return ok('disk.free', text)
+    const fix = 'make room, or set ORCH_HOME to a folder on a larger disk'
+    return bytes >= DISK_FAIL_BYTES ? warning('disk.free', text, fix) : failed('disk.free', text, fix)
+  } catch (error) {
+    return warning('disk.free', `free space can't be told: ${messageOf(error)}`, 'check the disk by hand')
+  }
+}
+
+async function diskUsed(deps: DoctorDeps): Promise<Check> {
+  const { ok, warning } = reporter('host')
+  try {
+    const uses = await deps.diskUse()
+    const total = uses.reduce((sum, use) => sum + use.bytes, 0)
+    const largest = uses
+      .toSorted((a, b) => b.bytes - a.bytes)
+      .slice(0, 3)
+      .filter((use) => use.bytes > 0)
+    const detail = largest.length === 0 ? '' : ` (${largest.map((use) => `${use.path} ${size(use.bytes)}`).join(', ')})`
+    return ok('disk.used', `Orch uses ${size(total)}${detail}`)
+  } catch (error) {
+    return warning('disk.used', `what Orch uses can't be told: ${messageOf(error)}`, `look into ${deps.home}`)
+  }
+}
+
+export function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
+  const value = bytes / 2 ** (10 * power)
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`
+}
+
+async function lookAtProject(deps: DoctorDeps, project: Project | null): Promise<ProjectLook> {
+  if (project) return checkProject(deps, project)
+  const known = deps.reader.projects().map((one) => one.id)
+  const check =
+    known.length === 0
+      ? reporter('project').warning('project.registered', 'no project is registered', 'run `orch init` in a clone')
+      : reporter('project').warning(
+          'project.registered',
+          `this folder belongs to no project (known: ${known.join(', ')})`,
+          "run `orch doctor` in a project's clone",
+        )
+  return { checks: [check], policy: null, missingPrograms: [] }
+}
+
+type Agents = Map<string, FoundAgent | null>
+
+async function findAgents(deps: DoctorDeps, policy: Policy | null): Promise<Agents> {
+  const found = await Promise.all(
+    Object.values(deps.adapters).map(async (adapter): Promise<[string, FoundAgent | null]> => [
+      adapter.name,
+      await adapter.find(policy?.agents[adapter.name] ?? {}, deps.env),
+    ]),
+  )
+  return new Map(found)
+}
+
+function agentChecks(agents: Agents, { policy, missingPrograms }: ProjectLook): Check[] {
+  const { ok, warning, failed } = reporter('agents')
+  const wanted = wantedAgents(agents, policy)
+  const checks = [...agents].map(([name, found]): Check => {
+    const check = `agent.${name}`
+    const why = wanted.get(name)
+    if (!found)
+      return why
+        ? failed(check, `${name} ${why}, but was not found`, missingFix(name))
+        : ok(check, 'not found; nothing here needs it')
+    if (name === 'command' && missingPrograms.length > 0)
+      return failed(check, `not found: ${missingPrograms.join(', ')}`, 'install it, or mend `command` in .orch.yml')
+    const text = [found.version ?? 'version unknown', found.path, found.note].filter(Boolean).join(', ')
+    if (found.loggedIn === 'no') {
+      const fix = `log in once with ${name} itself`
+      return why ? failed(check, `not logged in: ${text}`, fix) : warning(check, `not logged in: ${text}`, fix)
+    }
+    return ok(check, found.loggedIn === 'unknown' ? `${text} (login can't be told without spending)` : text)
+  })
+  const unknown = [...wanted.keys()].filter((name) => !agents.has(name))
+  return [
+    ...checks,
+    ...unknown.map((name) =>
+      failed(
+        `agent.${name}`,
+        `the configuration chooses ${name}, which Orch doesn't know`,
+        `use one of ${[...agents.keys()].join(', ')}`,
+      ),
+    ),
+  ]
+}
+
+/** The agents that tasks will ask for, and why: chosen, or looked for where a role is left open and nothing else is ready. */
+function wantedAgents(agents: Agents, policy: Policy | null): Map<string, string> {
+  const wanted = new Map<string, string>()
+  if (!policy) return wanted
+  for (const role of Object.values(policy.roles))
+    if (role.agent) wanted.set(role.agent, 'is chosen in the configuration')
+  // An independent role falls back on the author's agent.
+  const open = policy.pipeline.stages.some(
+    ({ kind, role, independent }) => kind === 'agent' && !independent && !policy.roles[role ?? '']?.agent,
+  )
+  const known = AGENTS_BY_DEFAULT.filter((name) => agents.has(name))
+  const ready = known.some((name) => (agents.get(name)?.loggedIn ?? 'no') !== 'no')
+  if (open && !ready) for (const name of known) wanted.set(name, 'is what tasks are given when no agent is chosen')
+  return wanted
+}
+
+function missingFix(name: string): string {
+  if (name === 'command')
+    return 'say which program: `command: "python3 my-agent.py"` beside `agent: command` in .orch.yml'
+  return `install ${name}, set agents.${name}.bin, or choose another: agents.developer.agent in .orch.yml`
+}
+
+function checkService(deps: DoctorDeps): Check[] {
+  const { ok, warning, failed } = reporter('service')
+  const service = deps.reader.service()
+  const running = service.running
+    ? ok('service.running', `orch up is running (pid ${service.pid}, since ${service.since ?? 'unknown'})`)
+    : warning('service.running', 'orch up is not running: tasks wait', 'run `orch up`')
+  return [ok('orch.version', `orch ${deps.version}`), running, databaseCheck()]
+
+  function databaseCheck(): Check {
+    try {
+      const { ready, delayed, running: busy } = deps.store.jobSummary()
+      return ok('service.database', `opens; ${deps.store.lastSeq()} events, ${ready + delayed + busy} open jobs`)
+    } catch (error) {
+      return failed('service.database', `can't be read: ${messageOf(error)}`, `check ${deps.home}/orch.db`)
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// `orch up`: one worker that wakes when something changed and does nothing when nothing did.
+
+import { type FSWatcher, watch } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '../lib/errors.ts'
+import { identifyProcess } from '../lib/process-identity.ts'
+import type { UpOptions, UpResult } from './app.ts'
+import type { Capabilities } from './capabilities.ts'
+import type { Engine } from './engine.ts'
+import { makeHandlers } from './flow.ts'
+import { reconcile, workerName } from './reconcile.ts'
+import { makeWorker } from './worker.ts'
+
+/** Slow fallback for a file watch that missed something; one pragma of about a microsecond. */
+const FALLBACK_MS = 2_000
+/** Books against the world; far above a lease, so that a slow disk is no dead worker. */
+const RECONCILE_MS = 60_000
+/** A worker silent for so long has lost its jobs. */
+const LEASE_MS = 30_000
+/** Jobs at once, waiting runs included: each costs a file watch and a timer, not a core. */
+const CAPACITY = 64
+
+export interface ServiceDeps {
+  capabilities: Capabilities
+  engine: Engine
+  /** Null when another process holds it. */
+  lock: () => { release(): void } | null
+  onError: (error: unknown) => void
+}
+
+/** Runs until aborted, or until idle if asked. Throws UserError `already-up` (4) when another service runs here. */
+export async function runService(deps: ServiceDeps, options: UpOptions): Promise<UpResult> {
+  const { home, now } = deps.capabilities
+  const lock = deps.lock()
+  if (!lock)
+    throw new UserError(
+      4,
+      'already-up',
+      `another \`orch up\` runs on ${home}; stop it first, or set ORCH_HOME to another folder`,
+    )
+  const identity = identifyProcess(process.pid) ?? { pid: process.pid, startTime: 0, bootId: '' }
+  const serviceFile = join(home, 'service.json')
+  await writeFile(serviceFile, JSON.stringify({ ...identity, since: new Date(now()).toISOString() }))
+  try {
+    return await serve(deps, { options, worker: workerName(identity) })
+  } finally {
+    await rm(serviceFile, { force: true })
+    lock.release()
+  }
+}
+
+async function serve(deps: ServiceDeps, run: { options: UpOptions; worker: string }): Promise<UpResult> {
+  const { capabilities, engine } = deps
+  const { store, now } = capabilities
+  const { options } = run
+  const tail = makeTail(deps, options)
+  let stop: () => void = () => undefined
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  const onChange = (): void => {
+    try {
+      tail()
+      if (options.untilIdle && worker.active() === 0 && isIdle(deps, options)) stop()
+    } catch (error) {
+      deps.onError(error)
+    }
+  }
+  const worker = makeWorker({
+    name: run.worker,
+    store,
+    engine,
+    handlers: makeHandlers(capabilities, engine),
+    now,
+    leaseMs: LEASE_MS,
+    capacity: CAPACITY,
+    onChange,
+    onError: deps.onError,
+  })
+  const sweep = async (): Promise<void> => {
+    for (const sentence of await reconcile({ store, engine, now })) options.onNotice?.(sentence)
+    worker.kick()
+  }
+  const { means } = capabilities.workspaces.sandbox
+  if (means.open.length > 0) {
+    options.onNotice?.(
+      `warning: ${means.kind === 'none' ? 'there is no sandbox here' : `the sandbox here is ${means.kind}`}; agents are held back less than with bubblewrap, see \`orch doctor\``,
+    )
+  }
+  await sweep()
+  const unwatch = watchForChanges(deps, () => {
+    worker.kick()
+    onChange()
+  })
+  const slow = setInterval(() => void sweep().catch(deps.onError), RECONCILE_MS)
+  options.signal.addEventListener('abort', stop)
+  if (options.signal.aborted) stop()
+  onChange()
+  await stopped
+  clearInterval(slow)
+  unwatch()
+  await worker.stop()
+  tail()
+  return { liveRuns: liveRuns(deps), counts: store.countTasks() }
+}
+
+/** Nothing is ready or running, and no timer is due soon enough to wait for. */
+function isIdle(deps: ServiceDeps, options: UpOptions): boolean {
+  const jobs = deps.capabilities.store.jobSummary()
+  if (jobs.ready > 0 || jobs.running > 0) return false
+  return jobs.nextDueAt === null || jobs.nextDueAt - deps.capabilities.now() > options.timerWaitMs
+}
+
+function liveRuns(deps: ServiceDeps): UpResult['liveRuns'] {
+  const runs = deps.capabilities.store.listRuns({ live: true })
+  return runs.map(({ id, task, agent }) => ({ runId: id, task, agent }))
+}
+
+/** Hands on every event once, in order, from now on. */
+function makeTail(deps: ServiceDeps, options: UpOptions): () => void {
+  const { store } = deps.capabilities
+  let last = store.lastSeq()
+  return () => {
+    if (!options.onEvent || store.lastSeq() === last) return
+    for (const entry of store.listEvents({ after: last })) {
+      last = entry.seq
+      options.onEvent(entry)
+    }
+  }
+}
+
+/** Calls back within milliseconds of any commit, by this process or another. */
+function watchForChanges(deps: ServiceDeps, changed: () => void): () => void {
+  const { store, home } = deps.capabilities
+  let watcher: FSWatcher | null = null
+  try {
+    watcher = watch(join(home, 'wake'), changed)
+    watcher.on('error', deps.onError)
+  } catch (error) {
+    // Without file watches (their number is limited) the fallback below still sees every change.
+    deps.onError(error)
+  }
+  let version = store.dataVersion()
+  const fallback = setInterval(() => {
+    try {
+      const current = store.dataVersion()
+      if (current === version) return
+      version = current
+      changed()
+    } catch (error) {
+      deps.onError(error)
+    }
+  }, FALLBACK_MS)
+  return () => {
+    watcher?.close()
+    clearInterval(fallback)
+  }
+}

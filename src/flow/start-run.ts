@@ -1,0 +1,231 @@
+// Starting a run: its place prepared, its agent chosen, its prompt and environment made, its supervisor up.
+// Invariant: the run is begun on the books before anything is started, and started at most once.
+
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { RunReport, RunSpec } from '../agents/agent.ts'
+import { programOf } from '../core/policy.ts'
+import { mayBegin } from '../core/schedule.ts'
+import { NO_USAGE } from '../core/run.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import type { Capabilities } from './capabilities.ts'
+import { type ChosenAgent, type Dispatch, type Place, StepOver } from './dispatch.ts'
+import { configDirOf } from './logins.ts'
+import { renderPrompt } from './prompt.ts'
+import { Interrupted, type JobContext } from './worker.ts'
+
+/** Between SIGTERM and SIGKILL of a run's tree (ORCH's agent_kill_grace_seconds). */
+const GRACE_MS = 20_000
+/** A run that prints more than this is broken; real runs of an hour stay below a tenth of it. */
+const LOG_CAP_BYTES = 256 << 20
+const SETUP_TIMEOUT_MS = 30 * 60_000
+/** What a judging role is shown of the change; it has the checkout for the rest. */
+const DIFF_BYTES = 200_000
+
+interface RunPlace extends Place {
+  runId: string
+  /** Its commits count: the stage's role writes the change. */
+  writes: boolean
+  workspace: Workspace
+  agent: ChosenAgent
+  configDir: string
+}
+
+/**
+ * Prepares and starts the run of a step. Null when it is up; a report when it could not be started.
+ * Throws StepOver when the step is not ours (any more), StepTrouble and ExternalError before anything was spent.
+ */
+export type StartRun = (context: JobContext, step: { epoch: number; runId: string }) => Promise<RunReport | null>
+
+interface StartDeps extends Capabilities {
+  dispatch: Dispatch
+}
+
+export function makeStartRun(deps: StartDeps): StartRun {
+  const { dispatch } = deps
+  const { store, runner, now } = deps
+
+  return async (context, { epoch, runId }) => {
+    const place = await dispatch.place(context, epoch)
+    const agent = await dispatch.chooseAgent(place)
+    const begin = async (): Promise<void> => {
+      const { name, model, why } = agent
+      const task = place.task.id
+      const begun = await context.submit({
+        type: 'begin-run',
+        task,
+        epoch,
+        runId,
+        role: place.stage.role ?? '',
+        agent: name,
+        model,
+        why,
+      })
+      if (!begun.ok || begun.task.runId !== runId) throw new StepOver()
+    }
+    // A limited agent's run is put off before anything is prepared for it.
+    if (!mayBegin(store.getAccount(agent.name)?.state ?? null, now()).ok) await begin()
+    const run = await prepare(deps, place, { runId, agent, signal: context.signal })
+    if (context.signal.aborted) throw new Interrupted()
+    await begin()
+    const startedAt = now()
+    try {
+      await runner.start(await specOf(deps, run))
+      return null
+    } catch (error) {
+      const outcome = {
+        kind: 'could-not-start' as const,
+        text: `${agent.name} could not be started: ${messageOf(error)}`,
+      }
+      return { outcome, sessionId: null, model: null, usage: NO_USAGE, costUsd: 0, startedAt, endedAt: now() }
+    }
+  }
+}
+
+async function prepare(
+  deps: StartDeps,
+  place: Place,
+  { signal, ...at }: { runId: string; agent: ChosenAgent; signal: AbortSignal },
+): Promise<RunPlace> {
+  const { home, workspaces } = deps
+  const { task, mirror, base, policy, stage } = place
+  // An independent role judges: it reads a copy, and what it changes there counts for nothing.
+  const writes = !stage.independent
+  const head = task.headSha
+  const workspace = writes
+    ? await workspaces.ensure(mirror, {
+        task: task.id,
+        branch: task.branch ?? `orch/${task.id}`,
+        baseSha: head ? base.sha : (task.baseSha ?? base.sha),
+        headSha: head,
+        baseBranch: base.branch,
+      })
+    : await workspaces.ensureReadCopy(mirror, {
+        task: task.id,
+        runId: at.runId,
+        sha: head ?? base.sha,
+        baseSha: base.sha,
+        baseBranch: base.branch,
+      })
+  if (policy.setup.length > 0) {
+    const { network, read } = policy.sandbox
+    await workspaces.setup(workspace, {
+      commands: policy.setup,
+      env: policy.env,
+      network,
+      read,
+      timeoutMs: SETUP_TIMEOUT_MS,
+      signal,
+    })
+  }
+  const configDir = configDirOf(home, task.id, stage.role)
+  await mkdir(configDir, { recursive: true, mode: 0o700 })
+  return { ...place, ...at, writes, workspace, configDir }
+}
+
+async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
+  const { adapters, workspaces } = deps
+  const { task, policy, stage, workspace, agent } = run
+  const adapter = adapters[agent.name]
+  if (!adapter) throw new Error(`no adapter ${agent.name}`)
+  const handoffDir = await ensureHandoffDir(deps, run.runId)
+  const session = run.writes ? task.sessions[stage.role ?? ''] : undefined
+  const resume = session?.agent === agent.name ? session.sessionId : null
+  const sandboxed = workspaces.sandbox.means.kind === 'bubblewrap'
+  const program = programOf(policy, { role: stage.role ?? '', agent: agent.name })
+  const command = adapter.command({
+    program,
+    path: agent.found.path,
+    model: agent.model,
+    resume,
+    configDir: run.configDir,
+    sandboxed,
+    env: deps.env,
+  })
+  await deps.credentials.lend(command.credentials, run.configDir)
+  const identity = await deps.identity(run.project)
+  const attempt = task.attempts.code + 1
+  const env = {
+    ...workspaces.environment(workspace.runtimeDir, workspace.path, policy.env, { passSecrets: false }),
+    GIT_AUTHOR_NAME: identity.name,
+    GIT_AUTHOR_EMAIL: identity.email,
+    GIT_COMMITTER_NAME: identity.name,
+    GIT_COMMITTER_EMAIL: identity.email,
+    ...command.env,
+    ORCH_RUN: run.runId,
+    ORCH_TASK: task.id,
+    ORCH_STAGE: stage.name,
+    ORCH_ROLE: stage.role ?? '',
+    ORCH_ATTEMPT: String(attempt),
+    ORCH_HANDOFF: handoffDir,
+  }
+  const wrapped = workspaces.sandbox.wrap({
+    argv: [command.file, ...command.args],
+    cwd: workspace.path,
+    env,
+    writable: [workspace.path, workspace.runtimeDir, handoffDir, run.configDir],
+    readable: [join(run.mirror.path, 'objects'), ...command.reads, ...policy.sandbox.read],
+    network: policy.sandbox.network,
+    masked: run.mirror.masked,
+  })
+  return {
+    runId: run.runId,
+    task: task.id,
+    agent: agent.name,
+    resumed: resume !== null,
+    previousCostUsd: previousCost(deps, run, resume),
+    ...wrapped,
+    cwd: workspace.path,
+    prompt: await promptOf(deps, run, { handoffDir, attempt }),
+    timeLimitMs: (stage.timeoutMinutes ?? policy.limits.runMinutes) * 60_000,
+    graceMs: GRACE_MS,
+    logCapBytes: LOG_CAP_BYTES,
+  }
+}
+
+/** What the resumed session has cost so far, for agents that report the session's total. */
+function previousCost(deps: StartDeps, run: RunPlace, resume: string | null): number {
+  const { store } = deps
+  if (resume === null) return 0
+  const earlier = store
+    .listRuns({ task: run.task.id })
+    .filter((row) => row.sessionId === resume && row.id !== run.runId)
+  return earlier.reduce((sum, row) => sum + row.costUsd, 0)
+}
+
+async function promptOf(deps: StartDeps, run: RunPlace, at: { handoffDir: string; attempt: number }): Promise<string> {
+  const { dispatch } = deps
+  const { task, stage, mirror, base } = run
+  const head = task.headSha
+  const diff =
+    run.writes || !head
+      ? null
+      : await mirror.diffText((await mirror.mergeBase(base.sha, head)) ?? base.sha, head, { maxBytes: DIFF_BYTES })
+  return renderPrompt({
+    task,
+    stage: stage.name,
+    role: stage.role ?? '',
+    attempt: at.attempt,
+    handoffDir: at.handoffDir,
+    instructions: await dispatch.instructions(run),
+    delimiter: deps.newId(),
+    branch: task.branch ?? '',
+    baseBranch: base.branch,
+    headSha: head,
+    baseSha: base.sha,
+    diff,
+    network: run.policy.sandbox.network,
+  })
+}
+
+/** A directory that only this run knows: a fresh nonce in its name, empty at the start. */
+async function ensureHandoffDir(deps: StartDeps, runId: string): Promise<string> {
+  const { home } = deps
+  const dir = join(home, 'handoffs', runId)
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const known = (await readdir(dir))[0]
+  const handoff = join(dir, known ?? `handoff-${deps.newId()}`)
+  await mkdir(handoff, { recursive: true, mode: 0o700 })
+  return handoff
+}
