@@ -1,0 +1,163 @@
+// Puts the whole of Orch together for one ORCH_HOME. Part of the composition root; loaded only by verbs that act.
+
+import { randomUUID } from 'node:crypto'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  utimesSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { makeAdapters } from './agents/adapters.ts'
+import { lendCredentials, takeBackCredentials } from './agents/credentials.ts'
+import { makeRunner } from './agents/runner.ts'
+import type { ConfigFile, ProjectFiles } from './config/config.ts'
+import { findAssets, makeConfig } from './config/make-config.ts'
+import { makeLocalForge } from './drivers/local/forge.ts'
+import { makeLocalTracker } from './drivers/local/tracker.ts'
+import type { App } from './flow/app.ts'
+import type { Capabilities } from './flow/capabilities.ts'
+import { makeDoctor } from './flow/doctor.ts'
+import { makeEngine } from './flow/engine.ts'
+import { makeApp } from './flow/make-app.ts'
+import { makeOnboard } from './flow/onboard.ts'
+import { readHandoff } from './gates/front-matter.ts'
+import { gates } from './gates/gates.ts'
+import { messageOf, UserError } from './lib/errors.ts'
+import { readerOver } from './open-reader.ts'
+import { tryServiceLock } from './store/lock.ts'
+import { openStore } from './store/sqlite.ts'
+import { makeRepositoryFacts } from './workspace/facts.ts'
+import { makeSample, sampleLog } from './workspace/sample.ts'
+import { probeSandbox } from './workspace/sandbox.ts'
+import { makeWorkspaces } from './workspace/workspaces.ts'
+
+const here = dirname(fileURLToPath(import.meta.url))
+/** In the repository the programs are TypeScript, in the package they are built. */
+const BUILT = !import.meta.url.endsWith('.ts')
+
+/** Opens everything. Throws UserError when ORCH_HOME or its database can't be used. */
+export async function compose(options: { home: string; env: NodeJS.ProcessEnv; version: string }): Promise<App> {
+  const { home, env } = options
+  const store = await openStore(join(home, 'orch.db'))
+  const wakeFile = ensureWakeFile(home)
+  const sandbox = await probeSandbox(env)
+  const workspaces = makeWorkspaces({ home, env, sandbox })
+  const adapters = makeAdapters({ scripted: program('agents/scripted-agent') })
+  const assets = findAssets(here)
+  const config = makeConfig({ assets, agents: Object.keys(adapters) })
+  const capabilities: Capabilities = {
+    home,
+    env,
+    now: Date.now,
+    newId: randomUUID,
+    store,
+    workspaces,
+    runner: makeRunner({
+      runsDir: join(home, 'runs'),
+      supervisor: program('agents/supervisor'),
+      adapters,
+    }),
+    adapters,
+    gates,
+    forge: makeLocalForge(store, Date.now),
+    tracker: makeLocalTracker(store),
+    config,
+    userConfig: () => readConfigFile(join(home, 'config.yml')),
+    flags: {},
+    cloneFiles: async (project) => cloneFiles(project.path),
+    validatePipelineFile: async (file) => {
+      const found = readConfigFile(file)
+      if (!found) throw new UserError(3, 'no-file', `pipeline file ${file} can't be read`)
+      return config.checkPipeline(found).problems
+    },
+    readHandoff,
+    identity: async (project) => (await workspaces.mirror(project)).identity,
+    credentials: { lend: lendCredentials, takeBack: takeBackCredentials },
+    wake: () => touch(wakeFile),
+  }
+  const engine = makeEngine({ store, now: Date.now, wake: capabilities.wake })
+  const reader = readerOver(home, { queries: store, close: () => undefined })
+  const facts = makeRepositoryFacts(env)
+  const onboard = makeOnboard({ ...capabilities, facts })
+  const doctor = makeDoctor({
+    ...capabilities,
+    facts,
+    reader,
+    sandbox: sandbox.means,
+    version: options.version,
+    nodeVersion: process.versions.node,
+    diskUse: () => workspaces.diskUse(),
+    mirror: (project) => workspaces.mirror(project),
+  })
+  return makeApp({
+    init: onboard.init,
+    addProject: onboard.addProject,
+    doctor,
+    capabilities,
+    engine,
+    reader,
+    lock: () =>
+      env['ORCH_UNSAFE_NO_LOCK'] ? { release: () => undefined } : tryServiceLock(join(home, 'service.lock')),
+    onError: (error) => logError(home, error),
+    makeSample: (dir) => makeSample(dir, env),
+    demoLog: (remote) => sampleLog(remote, env),
+    close: async () => store.close(),
+  })
+}
+
+/** How one of Orch's own small programs is started. */
+function program(path: string): [string, string] {
+  return [process.execPath, BUILT ? join(here, `${path.split('/').at(-1)}.js`) : join(here, `${path}.ts`)]
+}
+
+function ensureWakeFile(home: string): string {
+  const path = join(home, 'wake')
+  closeSync(openSync(path, 'a', 0o600))
+  return path
+}
+
+function touch(path: string): void {
+  const now = new Date()
+  utimesSync(path, now, now)
+}
+
+function readConfigFile(path: string): ConfigFile | null {
+  try {
+    return { name: path, text: readFileSync(path, 'utf8') }
+  } catch {
+    return null
+  }
+}
+
+/** What a registered clone says of itself, for as long as its base says nothing. */
+function cloneFiles(clone: string): ProjectFiles {
+  const inFolder = (folder: string, pattern: RegExp): ConfigFile[] => {
+    const dir = join(clone, '.orch', folder)
+    const names = existsSync(dir) ? readdirSync(dir).filter((name) => pattern.test(name)) : []
+    return names.map((name) => readConfigFile(join(dir, name))).filter((file) => file !== null)
+  }
+  const prompts: Record<string, ConfigFile> = {}
+  for (const file of inFolder('prompts', /\.md$/)) prompts[file.name.slice(file.name.lastIndexOf('/') + 1, -3)] = file
+  return { config: readConfigFile(join(clone, '.orch.yml')), pipelines: inFolder('pipelines', /\.ya?ml$/), prompts }
+}
+
+/** Faults of Orch itself: one JSON line each in ORCH_HOME/orch.log; on stderr when that can't be written. Never throws. */
+function logError(home: string, error: unknown): void {
+  const stack = error instanceof Error ? error.stack : undefined
+  try {
+    mkdirSync(home, { recursive: true })
+    appendFileSync(
+      join(home, 'orch.log'),
+      `${JSON.stringify({ at: new Date().toISOString(), level: 'error', message: messageOf(error), stack })}\n`,
+    )
+  } catch (failure) {
+    // A full disk is often what is to be told: telling it must not end the service.
+    process.stderr.write(`orch: ${messageOf(error)} (and ${home}/orch.log can't be written: ${messageOf(failure)})\n`)
+  }
+}

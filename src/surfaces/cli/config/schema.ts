@@ -1,0 +1,15 @@
+import { defineCommand } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+
+export const command = defineCommand({
+  summary: 'Print the JSON Schema of .orch.yml or of a pipeline, for editors',
+  positionals: [],
+  options: { pipeline: { kind: 'flag', description: 'Of pipeline files instead' } },
+  examples: ['orch config schema > orch.schema.json', 'orch config schema --pipeline'],
+  mutates: false,
+  async run({ values, json }, context) {
+    const schema = (await context.app()).configSchema(values.pipeline ? 'pipeline' : 'config')
+    context.stdout.write(`${JSON.stringify(schema, null, json ? 0 : 2)}\n`)
+    return EXIT.ok
+  },
+})

@@ -1,0 +1,111 @@
+// The static table of nouns and verbs. A verb's file is read only when it is called.
+
+import type { Command } from './command.ts'
+
+export type Load = () => Promise<{ command: Command }>
+export interface Noun {
+  about: string
+  verbs: Readonly<Record<string, Load>>
+}
+export interface Section {
+  title: string
+  verbs: Readonly<Record<string, Load>>
+}
+
+/** Verbs without a noun, in the order of the help. */
+export const SECTIONS: readonly Section[] = [
+  {
+    title: 'Begin',
+    verbs: {
+      demo: () => import('./demo.ts'),
+      init: () => import('./init.ts'),
+      doctor: () => import('./doctor.ts'),
+      up: () => import('./up.ts'),
+    },
+  },
+  {
+    title: 'Look',
+    verbs: {
+      status: () => import('./status.ts'),
+      why: () => import('./why.ts'),
+      stream: () => import('./stream.ts'),
+      version: () => import('./version.ts'),
+    },
+  },
+  {
+    title: 'Decide',
+    verbs: {
+      approve: () => import('./approve.ts'),
+      reject: () => import('./reject.ts'),
+      answer: () => import('./answer.ts'),
+    },
+  },
+]
+
+export const NOUNS: Readonly<Record<string, Noun>> = {
+  task: {
+    about: 'Tasks: what is to be done',
+    verbs: {
+      add: () => import('./task/add.ts'),
+      list: () => import('./task/list.ts'),
+      show: () => import('./task/show.ts'),
+      events: () => import('./task/events.ts'),
+      edit: () => import('./task/edit.ts'),
+      retry: () => import('./task/retry.ts'),
+      cancel: () => import('./task/cancel.ts'),
+      pause: () => import('./task/pause.ts'),
+      resume: () => import('./task/resume.ts'),
+      unblock: () => import('./task/unblock.ts'),
+    },
+  },
+  change: {
+    about: 'Changes: a branch with its reviews and approvals',
+    verbs: {
+      list: () => import('./change/list.ts'),
+      show: () => import('./change/show.ts'),
+      diff: () => import('./change/diff.ts'),
+    },
+  },
+  project: {
+    about: 'Projects: a repository with its task prefix',
+    verbs: {
+      add: () => import('./project/add.ts'),
+      list: () => import('./project/list.ts'),
+      remove: () => import('./project/remove.ts'),
+    },
+  },
+  pipeline: {
+    about: 'Pipelines: the stages a task goes through',
+    verbs: {
+      list: () => import('./pipeline/list.ts'),
+      show: () => import('./pipeline/show.ts'),
+      validate: () => import('./pipeline/validate.ts'),
+    },
+  },
+  agent: {
+    about: 'Agents: the programs that do the work',
+    verbs: { list: () => import('./agent/list.ts') },
+  },
+  config: {
+    about: 'Configuration: what holds, and where it comes from',
+    verbs: {
+      check: () => import('./config/check.ts'),
+      explain: () => import('./config/explain.ts'),
+      schema: () => import('./config/schema.ts'),
+    },
+  },
+}
+
+/** The loader of a verb without a noun, or undefined. */
+export function findVerb(name: string): Load | undefined {
+  return SECTIONS.map((section) => own(section.verbs, name)).find((load) => load !== undefined)
+}
+
+export function findNoun(name: string): Noun | undefined {
+  return own(NOUNS, name)
+}
+
+/** Words such as `constructor` are no verbs. */
+export function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined
+}
