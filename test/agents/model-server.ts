@@ -1,0 +1,118 @@
+// A model server on loopback that speaks the real wire format and says what the prompt's script says.
+// Invariant: what comes next follows from the conversation it is sent; the one thing it remembers is a test's outage.
+
+import { randomUUID } from 'node:crypto'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { type Turn, turnsOf } from './model-script.ts'
+
+/** The part of the library that we use. */
+interface MockServer {
+  addFixture(fixture: { match: { predicate: () => boolean }; response: (request: unknown) => unknown }): unknown
+  start(): Promise<string>
+  stop(): Promise<void>
+  url: string
+}
+interface MockLibrary {
+  LLMock: new (options: { port: number; host: string; logLevel: string }) => MockServer
+}
+
+/** Every provider's request arrives in this form. */
+const request = z.object({
+  messages: z.array(z.object({ role: z.string(), content: z.unknown() })),
+  tools: z.array(z.unknown()).nullish(),
+})
+
+export interface ModelServer {
+  url: string
+  /** Requests so far, refused ones too. */
+  requests: () => number
+  /** Requests answered by the model: each handed out `USAGE`. */
+  answered: () => number
+  /** From now on every request is refused with this status; null ends the outage. */
+  outage: (status: number | null) => void
+  stop: () => Promise<void>
+}
+
+/** What one answer is said to cost, under every provider's names. */
+export const USAGE = { input_tokens: 1_000, output_tokens: 100, prompt_tokens: 1_000, completion_tokens: 100 }
+
+/** Starts the server on a free port of the loopback. `aimock` is the library's module file. */
+export async function startModelServer(aimock: string): Promise<ModelServer> {
+  const library = (await import(pathToFileURL(aimock).href)) as MockLibrary
+  const server = new library.LLMock({ port: 0, host: '127.0.0.1', logLevel: 'silent' })
+  const counts = { requests: 0, answered: 0 }
+  let outage: number | null = null
+  server.addFixture({
+    match: { predicate: () => true },
+    response: (raw) => {
+      counts.requests += 1
+      const turn: Turn = outage === null ? nextTurn(raw) : { kind: 'error', status: outage, text: `outage ${outage}` }
+      if (turn.kind !== 'error') counts.answered += 1
+      return wire(turn)
+    },
+  })
+  await server.start()
+  return {
+    url: server.url,
+    requests: () => counts.requests,
+    answered: () => counts.answered,
+    outage: (status) => {
+      outage = status
+    },
+    stop: () => server.stop(),
+  }
+}
+
+function nextTurn(raw: unknown): Turn {
+  const { messages, tools } = request.parse(raw)
+  if (!tools || tools.length === 0) return { kind: 'text', text: 'A title' }
+  // Of a resumed session only what came after its latest prompt counts, else the old script is played again.
+  const at = messages.findLastIndex(
+    (message) => message.role === 'user' && /^Orch-Task: /m.test(textOf(message.content)),
+  )
+  const turns = turnsOf(at < 0 ? '' : textOf(messages[at]?.content))
+  const done = messages.slice(at + 1).filter((message) => message.role === 'tool').length
+  return turns[Math.min(done, turns.length - 1)] ?? { kind: 'text', text: 'nothing to say' }
+}
+
+function wire(turn: Turn): unknown {
+  if (turn.kind === 'text') return { content: turn.text, usage: USAGE }
+  if (turn.kind === 'error') {
+    const error = {
+      message: turn.text,
+      type: ERROR_TYPES[turn.status] ?? 'invalid_request_error',
+      code: String(turn.status),
+    }
+    return {
+      error,
+      status: turn.status,
+      ...(turn.retryAfterSeconds === undefined ? {} : { retryAfter: turn.retryAfterSeconds }),
+    }
+  }
+  // Ids are never used twice: the CLI drops a tool call whose id it has seen in the session.
+  const call = {
+    id: `toolu_${randomUUID().replaceAll('-', '')}`,
+    name: turn.name,
+    arguments: JSON.stringify(turn.input),
+  }
+  return { content: `Now ${turn.name}.`, toolCalls: [call], usage: USAGE }
+}
+
+const ERROR_TYPES: Record<number, string> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+  500: 'api_error',
+  529: 'overloaded_error',
+}
+
+/** The text of a message, whether it is one string or parts. */
+function textOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content)) return ''
+  return content
+    .map((part: unknown) => (part && typeof part === 'object' && 'text' in part ? String(part.text) : ''))
+    .join('\n')
+}
