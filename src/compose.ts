@@ -14,7 +14,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeAdapters } from './agents/adapters.ts'
-import { lendCredentials, takeBackCredentials } from './agents/credentials.ts'
+import { lendCredentials, takeBackCredentials, writeSettings } from './agents/credentials.ts'
 import { makeRunner } from './agents/runner.ts'
 import type { ConfigFile, ProjectFiles } from './config/config.ts'
 import { findAssets, makeConfig } from './config/make-config.ts'
@@ -78,7 +78,7 @@ export async function compose(options: { home: string; env: NodeJS.ProcessEnv; v
     },
     readHandoff,
     identity: async (project) => (await workspaces.mirror(project)).identity,
-    credentials: { lend: lendCredentials, takeBack: takeBackCredentials },
+    credentials: { lend: lendCredentials, writeSettings, takeBack: takeBackCredentials },
     wake: () => touch(wakeFile),
   }
   const engine = makeEngine({ store, now: Date.now, wake: capabilities.wake })

@@ -5,7 +5,7 @@ import { NO_USAGE } from '../core/run.ts'
 import type { AgentAdapter } from './agent.ts'
 
 const WELL = { exitCode: 0, signal: null, stderrTail: '' }
-const context = { resumed: false, previousCostUsd: null }
+const context = { resumed: false, previousUsage: null, previousCostUsd: null }
 
 export interface AgentSample {
   adapter: AgentAdapter
@@ -78,6 +78,7 @@ export function describeAgent({ adapter, goodRun, speaks }: AgentSample): void {
         program: { command: 'cat' },
         path: '/bin/sh',
         model: 'm',
+        effort: null,
         resume: null,
         configDir: '/nowhere',
         sandboxed: true,

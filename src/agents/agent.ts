@@ -2,7 +2,7 @@
 // An adapter only describes and reads its CLI; the supervisor owns the process; nobody here judges the work.
 
 import type { RunFailure, RunOutcome, Usage } from '../core/run.ts'
-import type { AgentProgram } from '../core/policy.ts'
+import type { AgentProgram, Effort } from '../core/policy.ts'
 
 /** What a run says while it works. Closed. */
 export type RunEvent =
@@ -43,6 +43,8 @@ export interface AgentRequest {
   /** Result of `find`. */
   path: string
   model: string | null
+  /** How hard the model should think; null: the agent's own default. Only one of the adapter's `efforts`. */
+  effort: Effort | null
   /** Session to go on with, when the same agent has worked on this task in this role. */
   resume: string | null
   /** The run's own configuration directory, writable: only the agent's credential is shared into it. */
@@ -59,18 +61,33 @@ export interface AgentCommand {
   env: Record<string, string>
   /** Paths the program needs to read that the sandbox would hide (its own installation). */
   reads: string[]
+  /** The run's own settings: written anew into configDir before each start; `to` is relative to it. */
+  files?: { to: string; text: string }[]
   /** Credential files: `from` on this machine, `to` relative to configDir; copied in before, taken back when changed. */
   credentials: { from: string; to: string }[]
 }
 
+/** What a parser is told of the session before this run, so that each token and dollar is counted once. */
+export interface ParserContext {
+  resumed: boolean
+  /** What the resumed session had used and cost before this run, for agents that report the session's total. Null: unknown. */
+  previousUsage: Usage | null
+  previousCostUsd: number | null
+}
+
 export interface AgentAdapter {
   name: string
+  /** Versions its streams and errors were tested on, both included, as dotted numbers; null where there is no version to test. */
+  tested: { from: string; to: string } | null
+  /** The efforts it can be asked for; empty when it has no such setting. */
+  efforts: readonly Effort[]
+  /** What holds it where Orch has no sandbox of its own, in a few words; null: nothing does. */
+  ownSandbox: string | null
   /** Finds the program without running a model. Null when it isn't installed. */
   find(program: AgentProgram, env: NodeJS.ProcessEnv): Promise<FoundAgent | null>
   /** The prompt always comes by stdin, never as an argument (E2BIG). */
   command(request: AgentRequest): AgentCommand
-  /** `previousCostUsd`: what the resumed session had cost before this run, for agents that report the session's total. */
-  parser(context: { resumed: boolean; previousCostUsd: number | null }): StreamParser
+  parser(context: ParserContext): StreamParser
 }
 
 /** A process to supervise: fully wrapped (sandbox included), environment complete. */
@@ -79,7 +96,8 @@ export interface RunSpec {
   task: string
   agent: string
   resumed: boolean
-  /** Cost of the session's earlier runs, when one is resumed; null or absent when unknown. */
+  /** Use and cost of the session's earlier runs, when one is resumed; null or absent when unknown. */
+  previousUsage?: Usage | null
   previousCostUsd?: number | null
   /** Argument vector as the supervisor starts it, sandbox and all. */
   file: string

@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 import { addUsage, NO_USAGE, type Usage } from '../core/run.ts'
-import type { RunEvent, RunSummary, StreamParser } from './agent.ts'
+import type { ParserContext, RunEvent, RunSummary, StreamParser } from './agent.ts'
 import { classify, type Failure, type ResultFacts } from './claude-errors.ts'
 import { crashText } from './report.ts'
 
@@ -93,7 +93,7 @@ interface State {
 }
 
 /** A parser of one run's stream. `previousCostUsd` serves CLIs that tell a resumed session's total only. */
-export function makeClaudeParser(context: { resumed: boolean; previousCostUsd: number | null }): StreamParser {
+export function makeClaudeParser(context: ParserContext): StreamParser {
   const state: State = {
     sessionId: null,
     model: null,

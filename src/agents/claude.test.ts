@@ -26,6 +26,7 @@ function read(
   const { exitCode = 0, signal = null, stderrTail = '', previousCostUsd } = options
   const parser = claudeAdapter.parser({
     resumed: previousCostUsd !== undefined,
+    previousUsage: null,
     previousCostUsd: previousCostUsd ?? null,
   })
   const events = lines.flatMap((line) => parser.push(line))
@@ -168,6 +169,7 @@ const request: AgentRequest = {
   program: {},
   path: join(root, 'claude'),
   model: null,
+  effort: null,
   resume: null,
   configDir: join(root, 'config'),
   sandboxed: true,

@@ -37,6 +37,9 @@ const UNSANDBOXED_TOOLS = ['Edit', 'Write', 'Read', 'Grep', 'Glob', 'Bash']
 
 export const claudeAdapter: AgentAdapter = {
   name: 'claude',
+  tested: { from: '2.1.0', to: '2.1.329' },
+  efforts: ['low', 'medium', 'high'],
+  ownSandbox: 'its own permissions: edits and commands in the workspace are allowed, nothing is walled off',
 
   async find(program, env): Promise<FoundAgent | null> {
     const path = findProgram({ name: program.bin ?? 'claude', env, folders: usualFolders(env) })
@@ -47,12 +50,13 @@ export const claudeAdapter: AgentAdapter = {
   },
 
   command(request: AgentRequest): AgentCommand {
-    const { path, model, resume, configDir, sandboxed, env } = request
+    const { path, model, effort, resume, configDir, sandboxed, env } = request
     const permissions = sandboxed
       ? ['--dangerously-skip-permissions']
       : ['--permission-mode', 'acceptEdits', '--allowedTools', ...UNSANDBOXED_TOOLS]
     const args = ['-p', '--output-format', 'stream-json', '--verbose', ...permissions]
     if (model) args.push('--model', model)
+    if (effort) args.push('--effort', effort)
     // The CLI ends with an error on a session it does not have; a fresh one goes on with the task as well.
     if (resume && hasSession(configDir, resume)) args.push('--resume', resume)
     return {

@@ -15,7 +15,15 @@ afterAll(async () => {
 
 describeAgent({ adapter: commandAdapter, goodRun: ['working', 'done'], speaks: false })
 
-const request = { path: '/bin/sh', model: null, resume: null, configDir: root, sandboxed: true, env: { PATH } }
+const request = {
+  path: '/bin/sh',
+  model: null,
+  effort: null,
+  resume: null,
+  configDir: root,
+  sandboxed: true,
+  env: { PATH },
+}
 
 test('a command runs by the shell; what it names by absolute path must be readable', () => {
   const script = join(root, 'agent.py')

@@ -12,6 +12,9 @@ const NOT_FOUND = 127
 
 export const commandAdapter: AgentAdapter = {
   name: 'command',
+  tested: null,
+  efforts: [],
+  ownSandbox: null,
 
   async find(program, env): Promise<FoundAgent | null> {
     const loggedIn = 'unknown' as const

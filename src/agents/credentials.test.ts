@@ -5,6 +5,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,7 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { lendCredentials, takeBackCredentials } from './credentials.ts'
+import { lendCredentials, takeBackCredentials, writeSettings } from './credentials.ts'
 
 const LOGIN = JSON.stringify({ oauth: { token: 'old' } })
 const REFRESHED = JSON.stringify({ oauth: { token: 'new' } })
@@ -114,4 +115,19 @@ test.each([
   write(lent, text, 10)
   await takeBack()
   expect(readFileSync(from, 'utf8')).toBe(LOGIN)
+})
+
+test("settings are written anew into the run's own directory, never through a link", async () => {
+  const outside = join(dir, 'outside')
+  mkdirSync(outside, { recursive: true })
+  await writeSettings([{ to: 'settings.json', text: 'one' }], config)
+  writeFileSync(join(outside, 'file'), 'theirs')
+  rmSync(join(config, 'settings.json'))
+  symlinkSync(join(outside, 'file'), join(config, 'settings.json'))
+  await writeSettings([{ to: 'settings.json', text: 'two' }], config)
+  expect(readFileSync(join(config, 'settings.json'), 'utf8')).toBe('two')
+  expect(readFileSync(join(outside, 'file'), 'utf8')).toBe('theirs')
+  symlinkSync(outside, join(config, 'sub'))
+  await expect(writeSettings([{ to: 'sub/settings.json', text: 'x' }], config)).rejects.toThrow('replaced by a link')
+  expect(readdirSync(outside)).toEqual(['file'])
 })

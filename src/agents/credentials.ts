@@ -1,4 +1,5 @@
-// Lends an agent's login to a run: a private copy in the run's configuration directory, and back what was refreshed.
+// Lends an agent's login to a run: a private copy in the run's configuration directory, and back what was refreshed;
+// and writes the settings it works by.
 // Invariants: the user's file is replaced only by a whole newer one, by one process at a time; the run's directory is
 // an agent's to write, so nothing in it is followed: a link there neither brings a file out nor sends one elsewhere.
 
@@ -34,6 +35,19 @@ export async function lendCredentials(files: CredentialFile[], configDir: string
     await writeFile(temporary, await readFile(from), { mode: 0o600, flag: 'wx' })
     // What isn't a file is no login: an agent put it there.
     if (ours === null) await rm(target, { recursive: true, force: true })
+    await rename(temporary, target)
+  }
+}
+
+/** Writes the run's settings for its agent anew, each whole. Throws when its place in the run's directory was tampered with. */
+export async function writeSettings(files: { to: string; text: string }[], configDir: string): Promise<void> {
+  for (const { to, text } of files) {
+    const target = join(configDir, to)
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    if (!(await isInPlace(configDir, to))) throw new Error(`${dirname(target)} was replaced by a link to another place`)
+    const temporary = `${target}.${randomUUID()}`
+    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' })
+    await rm(target, { recursive: true, force: true })
     await rename(temporary, target)
   }
 }

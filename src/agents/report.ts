@@ -3,7 +3,7 @@
 
 import { open, stat } from 'node:fs/promises'
 import { NO_USAGE, type RunOutcome } from '../core/run.ts'
-import type { AgentAdapter, RunReport, RunSummary } from './agent.ts'
+import type { AgentAdapter, ParserContext, RunReport, RunSummary } from './agent.ts'
 import { readLines } from './follow.ts'
 import { type OutcomeRecord, readRecord, runFiles, type StoredSpec, type SupervisorRecord } from './run-files.ts'
 
@@ -37,7 +37,7 @@ export async function makeReport(dir: string, adapter: AgentAdapter, ending: End
     }
   }
   const files = runFiles(dir)
-  const parser = adapter.parser({ resumed: spec.resumed, previousCostUsd: spec.previousCostUsd ?? null })
+  const parser = adapter.parser(contextOf(spec))
   let said = false
   for await (const line of readLines(files.output)) {
     said = true
@@ -48,6 +48,11 @@ export async function makeReport(dir: string, adapter: AgentAdapter, ending: End
   const { sessionId, model, usage, costUsd } = summary
   const judged = outcome ? judge({ spec, outcome, summary, stderrTail, said }) : lost(spec)
   return { outcome: judged, sessionId, model, usage, costUsd, startedAt, endedAt }
+}
+
+/** What a parser of this run's stream is told. */
+export function contextOf({ resumed, previousUsage = null, previousCostUsd = null }: StoredSpec): ParserContext {
+  return { resumed, previousUsage, previousCostUsd }
 }
 
 function lost(spec: StoredSpec): RunOutcome {

@@ -10,7 +10,7 @@ import { identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 import type { AgentAdapter, RunEvent, Runner, RunReport, RunSpec } from './agent.ts'
 import { followLines, makeWaker } from './follow.ts'
 import { killRun, signalProcess } from './process-tree.ts'
-import { lastOutputAt, makeReport, readEnding, readTail } from './report.ts'
+import { contextOf, lastOutputAt, makeReport, readEnding, readTail } from './report.ts'
 import { markOf, runFiles, type StopRecord, type StoredSpec, writeWhole } from './run-files.ts'
 
 export interface RunnerOptions {
@@ -124,8 +124,7 @@ async function* streamRun(
   const ended = async (): Promise<boolean> => ['ended', 'lost'].includes(await state(runId))
   const path = runFiles(folder).output
   const lines = followLines({ dir: folder, path, from, ended, ...(signal ? { signal } : {}) })
-  const context = { resumed: spec.resumed, previousCostUsd: spec.previousCostUsd ?? null }
-  const parser = raw ? undefined : adapters[spec.agent]?.parser(context)
+  const parser = raw ? undefined : adapters[spec.agent]?.parser(contextOf(spec))
   for await (const line of lines) {
     if (parser) yield* parser.push(line)
     else yield line

@@ -56,6 +56,7 @@ async function play(script: string, at: { stage?: string; role?: string; attempt
     program: {},
     path: SCRIPTED,
     model: null,
+    effort: null,
     resume: null,
     configDir: folder,
     sandboxed: true,
@@ -68,7 +69,7 @@ async function play(script: string, at: { stage?: string; role?: string; attempt
     input: `${header}\n${script}`,
     timeoutMs: 10_000,
   })
-  const parser = adapter.parser({ resumed: false, previousCostUsd: null })
+  const parser = adapter.parser({ resumed: false, previousUsage: null, previousCostUsd: null })
   const events = result.stdout.split('\n').flatMap((line) => parser.push(line))
   const summary = parser.end({ exitCode: result.exitCode, signal: result.signal, stderrTail: result.stderr })
   return {

@@ -37,6 +37,9 @@ export function makeScriptedAdapter(program: readonly [string, string]): AgentAd
   const [node, file] = program
   return {
     name: 'scripted',
+    tested: null,
+    efforts: [],
+    ownSandbox: null,
     async find() {
       if (!existsSync(file)) return null
       return {

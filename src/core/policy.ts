@@ -21,10 +21,17 @@ export interface AgentProgram {
   command?: string
 }
 
+/** How hard a model is asked to think. What a vendor calls it is its adapter's matter. */
+export const EFFORTS = ['low', 'medium', 'high'] as const
+export type Effort = (typeof EFFORTS)[number]
+
 /** Who works in a role. A program beside it is for this role alone. */
 export interface RoleChoice extends AgentProgram {
   agent?: string
   model?: string
+  effort?: Effort
+  /** Agents that may take over while the first one is limited or down, in this order. They use their own default model. */
+  fallback?: string[]
 }
 
 export interface Policy {

@@ -38,8 +38,9 @@ export interface Capabilities {
   wake: () => void
 }
 
-/** Lends an agent's login to a run and takes back what it refreshed. */
+/** Lends an agent's login to a run, gives it its settings, and takes back what it refreshed. */
 export interface Credentials {
   lend: (files: { from: string; to: string }[], configDir: string) => Promise<void>
+  writeSettings: (files: { to: string; text: string }[], configDir: string) => Promise<void>
   takeBack: (files: { from: string; to: string }[], configDir: string) => Promise<void>
 }

@@ -2,7 +2,7 @@
 // the agent chosen. What is wrong here spends no token.
 
 import { firstStage, stageOf, type Stage } from '../core/pipeline.ts'
-import { type Policy, programOf } from '../core/policy.ts'
+import { type Effort, type Policy, programOf } from '../core/policy.ts'
 import type { Task } from '../core/task.ts'
 import type { Trouble } from '../core/messages.ts'
 import type { FoundAgent } from '../agents/agent.ts'
@@ -55,6 +55,7 @@ export interface ChosenAgent {
   name: string
   found: FoundAgent
   model: string | null
+  effort: Effort | null
   why: string
 }
 
@@ -224,7 +225,7 @@ async function chooseAgent(deps: DispatchDeps, place: Place): Promise<ChosenAgen
   }
   // A login that can't be seen may still be there (a helper program, a keychain): the agent's own first answer decides,
   // it comes before any token and holds the task as `agent-auth`.
-  return { name, found, model: choice.model ?? null, why }
+  return { name, found, model: choice.model ?? null, effort: choice.effort ?? null, why }
 }
 
 /** Nobody chose: the developer's choice for others, another agent than the author's where independence is asked for. */

@@ -42,12 +42,15 @@ function mirror(setting: Setting): Mirror {
   })
 }
 
+/** What every adapter here has in common. */
+const plain = { tested: null, efforts: [], ownSandbox: null }
+
 async function doctor(setting: Setting = {}): Promise<Map<string, Check>> {
   const home = mkdtempSync(join(tmpdir(), 'orch-doctor-'))
   onTestFinished(() => rmSync(home, { recursive: true }))
   const found: FoundAgent | null =
     setting.found === undefined ? { path: '/bin/claude', version: '2.1', loggedIn: 'yes', note: '' } : setting.found
-  const claude: AgentAdapter = { name: 'claude', find: async () => found, command: unused, parser: unused }
+  const claude: AgentAdapter = { ...plain, name: 'claude', find: async () => found, command: unused, parser: unused }
   const config = setting.clone ?? null
   const checks = await makeDoctor({
     home,
@@ -250,7 +253,7 @@ test('no agent chosen and none found: no task could start, so that is a failure 
 })
 
 test('a command agent without its command is told what to write', async () => {
-  const command: AgentAdapter = { name: 'command', find: async () => null, command: unused, parser: unused }
+  const command: AgentAdapter = { ...plain, name: 'command', find: async () => null, command: unused, parser: unused }
   const checks = await doctor({
     clone: 'verify: ["sh test.sh"]\nagents: { developer: { agent: command } }\n',
     change: {
@@ -263,7 +266,7 @@ test('a command agent without its command is told what to write', async () => {
 
 test('a command agent whose program is not there is named before a run fails', async () => {
   const shell: FoundAgent = { path: '/bin/sh', version: null, loggedIn: 'unknown', note: 'runs it' }
-  const command: AgentAdapter = { name: 'command', find: async () => shell, command: unused, parser: unused }
+  const command: AgentAdapter = { ...plain, name: 'command', find: async () => shell, command: unused, parser: unused }
   const change = {
     adapters: { command },
     config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['command'] }),

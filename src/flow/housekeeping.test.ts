@@ -53,7 +53,7 @@ function clean(keepBranch: boolean): Promise<unknown> {
     now: Date.now,
     store,
     adapters: {},
-    credentials: { lend: unused, takeBack: unused },
+    credentials: { lend: unused, writeSettings: unused, takeBack: unused },
     identity: unused,
     readHandoff: unused,
     forge: makeLocalForge(store, Date.now),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { claudeAdapter } from '../agents/claude.ts'
-import { lendCredentials, takeBackCredentials } from '../agents/credentials.ts'
+import { lendCredentials, takeBackCredentials, writeSettings } from '../agents/credentials.ts'
 import { NO_USAGE } from '../core/run.ts'
 import { OPEN, taskIn, when, world } from '../core/test-spec.ts'
 import type { RunRow } from '../store/store.ts'
@@ -43,7 +43,7 @@ test('a login refreshed by one role is given back, then every copy is removed; t
     home: join(dir, 'home'),
     env: { HOME: join(dir, 'user') },
     adapters: { claude: claudeAdapter },
-    credentials: { lend: lendCredentials, takeBack: takeBackCredentials },
+    credentials: { lend: lendCredentials, writeSettings, takeBack: takeBackCredentials },
     store: { listRuns: () => runs },
   }
   const own = join(dir, 'user', '.claude', '.credentials.json')

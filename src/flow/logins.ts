@@ -21,7 +21,7 @@ export async function takeBackLogin(deps: LoginDeps, of: { task: Task; role: str
   const { task, role, agent } = of
   const configDir = configDirOf(home, task.id, role)
   const program = task.policy ? programOf(task.policy, { role, agent }) : {}
-  const asked = { program, path: '', model: null, resume: null, configDir, sandboxed: true, env }
+  const asked = { program, path: '', model: null, effort: null, resume: null, configDir, sandboxed: true, env }
   const command = adapters[agent]?.command(asked)
   if (command) await credentials.takeBack(command.credentials, configDir)
 }

@@ -46,7 +46,7 @@ function deps(more: Partial<RunDeps> = {}): RunDeps {
     now: Date.now,
     store,
     adapters: {},
-    credentials: { lend: unused, takeBack: unused },
+    credentials: { lend: unused, writeSettings: unused, takeBack: unused },
     identity: async () => ({ name: 'Ann', email: 'ann@example.com' }),
     readHandoff: async () => ({ ok: false, problem: 'none' }),
     workspaces: { find: () => null, findReadCopy: () => null, discard: unused, collect: unused, mirror: unused },
@@ -138,7 +138,7 @@ test('S13: a login that can not be given back costs the run nothing, and is on r
   }
   const { command } = await doRun(begins, {
     adapters: { bot: bot as never },
-    credentials: { lend: async () => undefined, takeBack },
+    credentials: { lend: async () => undefined, writeSettings: async () => undefined, takeBack },
     workspaces,
   })
   expect(command).toMatchObject({ type: 'end-run', outcome: { kind: 'succeeded' }, headSha: 'e'.repeat(40) })

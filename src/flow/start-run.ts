@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { RunReport, RunSpec } from '../agents/agent.ts'
 import { programOf } from '../core/policy.ts'
 import { mayBegin } from '../core/schedule.ts'
-import { NO_USAGE } from '../core/run.ts'
+import { addUsage, NO_USAGE } from '../core/run.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
@@ -138,12 +138,14 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
     program,
     path: agent.found.path,
     model: agent.model,
+    effort: agent.effort,
     resume,
     configDir: run.configDir,
     sandboxed,
     env: deps.env,
   })
   await deps.credentials.lend(command.credentials, run.configDir)
+  await deps.credentials.writeSettings(command.files ?? [], run.configDir)
   const identity = await deps.identity(run.project)
   const attempt = task.attempts.code + 1
   const env = {
@@ -174,7 +176,7 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
     task: task.id,
     agent: agent.name,
     resumed: resume !== null,
-    previousCostUsd: previousCost(deps, run, resume),
+    ...usedBefore(deps, run, resume),
     ...wrapped,
     cwd: workspace.path,
     prompt: await promptOf(deps, run, { handoffDir, attempt }),
@@ -184,14 +186,20 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
   }
 }
 
-/** What the resumed session has cost so far, for agents that report the session's total. */
-function previousCost(deps: StartDeps, run: RunPlace, resume: string | null): number {
+/** What the resumed session has used and cost so far, for agents that report the session's total. */
+function usedBefore(
+  deps: StartDeps,
+  run: RunPlace,
+  resume: string | null,
+): Pick<RunSpec, 'previousUsage' | 'previousCostUsd'> {
   const { store } = deps
-  if (resume === null) return 0
   const earlier = store
     .listRuns({ task: run.task.id })
-    .filter((row) => row.sessionId === resume && row.id !== run.runId)
-  return earlier.reduce((sum, row) => sum + row.costUsd, 0)
+    .filter((row) => resume !== null && row.sessionId === resume && row.id !== run.runId)
+  return {
+    previousUsage: earlier.map((row) => row.usage).reduce(addUsage, NO_USAGE),
+    previousCostUsd: earlier.reduce((sum, row) => sum + row.costUsd, 0),
+  }
 }
 
 async function promptOf(deps: StartDeps, run: RunPlace, at: { handoffDir: string; attempt: number }): Promise<string> {

@@ -58,6 +58,7 @@ async function start({
     program: {},
     path: installed.claude,
     model: model ?? null,
+    effort: null,
     resume: resume?.sessionId ?? null,
     configDir: place('config'),
     sandboxed,

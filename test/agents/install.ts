@@ -1,4 +1,4 @@
-// Installs the pinned real agent CLI and the scripted model server, outside the repository's own dependencies:
+// Installs the pinned real agent CLIs and the scripted model server, outside the repository's own dependencies:
 // they are large and only `npm run test:agents` needs them. Run alone: node test/agents/install.ts [FOLDER]
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
@@ -6,12 +6,21 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runProcess } from '../../src/lib/process.ts'
 
-const PINNED = { '@anthropic-ai/claude-code': '2.1.329', '@copilotkit/aimock': '1.43.0' } as const
+const PINNED = {
+  '@anthropic-ai/claude-code': '2.1.329',
+  '@openai/codex': '0.169.0',
+  'opencode-ai': '1.18.33',
+  '@google/gemini-cli': '0.61.0',
+  '@copilotkit/aimock': '1.43.0',
+} as const
 const INSTALL_LIMIT_MS = 10 * 60_000
 
 export interface Installed {
-  /** The real CLI. */
+  /** The real CLIs, as npm links them. */
   claude: string
+  codex: string
+  opencode: string
+  gemini: string
   /** Module of the scripted model server's library. */
   aimock: string
 }
@@ -42,7 +51,14 @@ export async function ensureInstalled(
   // Where install scripts are off the launcher is a stub; the program itself is in the platform's own package.
   const platform = `${process.platform}-${process.arch}`
   const own = join(modules, `@anthropic-ai/claude-code-${platform}/claude`)
-  return { claude: existsSync(own) ? own : claude, aimock: join(modules, '@copilotkit/aimock/dist/index.js') }
+  const bin = (name: string): string => join(modules, '.bin', name)
+  return {
+    claude: existsSync(own) ? own : claude,
+    codex: bin('codex'),
+    opencode: bin('opencode'),
+    gemini: bin('gemini'),
+    aimock: join(modules, '@copilotkit/aimock/dist/index.js'),
+  }
 }
 
 function versionIn(folder: string, name: string): string | null {

@@ -1,5 +1,5 @@
 // What the scripted model says: YAML in a ```model-script block of the task's body. Per stage a list, one entry for each
-// attempt (the last repeats), each a list of steps. Each step but `say` and `answer` becomes one tool call of the CLI.
+// attempt (the last repeats), each a list of steps. Each step but `say`, `answer` and `broken` becomes one tool call of the CLI.
 
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
@@ -14,6 +14,8 @@ const step = z.union([
   z.strictObject({ answer: z.int(), retryAfterSeconds: z.number().optional(), text: z.string().optional() }),
   /** A tool that hangs; the CLI refuses a plain `sleep`. */
   z.strictObject({ hang: z.literal(true) }),
+  /** The model's answer breaks off in the middle, on every try. */
+  z.strictObject({ broken: z.literal(true) }),
   /** Front matter of handoff.md; the value HEAD stands for the checked-out commit. */
   z.strictObject({ handoff: z.record(z.string(), z.unknown()) }),
   z.strictObject({ 'no-handoff': z.literal(true) }),
@@ -21,9 +23,12 @@ const step = z.union([
 const script = z.record(z.string(), z.array(z.array(step)).min(1))
 type Step = z.infer<typeof step>
 
-/** One thing the model says next. */
+/** One thing the model says next. Tools by what they do; each CLI has its own names for them. */
 export type Turn =
-  | { kind: 'tool'; name: 'Write' | 'Bash'; input: Record<string, string> }
+  | { kind: 'write'; path: string; content: string }
+  | { kind: 'shell'; command: string }
+  /** An answer that is cut off in the middle of its stream. */
+  | { kind: 'broken' }
   | { kind: 'text'; text: string }
   | { kind: 'error'; status: number; retryAfterSeconds?: number; text: string }
 
@@ -36,7 +41,7 @@ export function turnsOf(prompt: string): Turn[] {
   const block = /^```model-script[ \t]*\r?\n([\s\S]*?)^```[ \t]*\r?$/m.exec(prompt.slice(start))?.[1]
   const attempts = block === undefined ? undefined : script.parse(parse(block))[header.stage]
   const steps = attempts?.[header.attempt - 1] ?? attempts?.at(-1) ?? []
-  const ownEnd = steps.some((one) => 'handoff' in one || 'no-handoff' in one || 'answer' in one)
+  const ownEnd = steps.some((one) => 'handoff' in one || 'no-handoff' in one || 'answer' in one || 'broken' in one)
   const all: Step[] = ownEnd ? steps : [...steps, { handoff: goodHandoff(header) }]
   return [...all.flatMap((one) => turnOf(one, header)), { kind: 'text', text: 'All done.' }]
 }
@@ -47,12 +52,12 @@ function goodHandoff({ role, stage, attempt }: Header): Record<string, unknown> 
 }
 
 function turnOf(one: Step, header: Header): Turn[] {
-  if ('write' in one)
-    return [{ kind: 'tool', name: 'Write', input: { file_path: one.write.path, content: one.write.content } }]
-  if ('bash' in one) return [bash(one.bash)]
+  if ('write' in one) return [{ kind: 'write', path: one.write.path, content: one.write.content }]
+  if ('bash' in one) return [shell(one.bash)]
   if ('say' in one) return [{ kind: 'text', text: one.say }]
-  if ('hang' in one) return [bash('tail -s 5 -f /dev/null')]
-  if ('handoff' in one) return [bash(handoffCommand(one.handoff, header.handoff))]
+  if ('hang' in one) return [shell('tail -s 5 -f /dev/null')]
+  if ('broken' in one) return [{ kind: 'broken' }]
+  if ('handoff' in one) return [shell(handoffCommand(one.handoff, header.handoff))]
   if ('no-handoff' in one) return []
   const { answer, retryAfterSeconds, text } = one
   return [
@@ -65,8 +70,8 @@ function turnOf(one: Step, header: Header): Turn[] {
   ]
 }
 
-function bash(command: string): Turn {
-  return { kind: 'tool', name: 'Bash', input: { command, description: 'scripted step' } }
+function shell(command: string): Turn {
+  return { kind: 'shell', command }
 }
 
 function handoffCommand(keys: Record<string, unknown>, dir: string): string {

@@ -20,8 +20,38 @@ interface MockLibrary {
 /** Every provider's request arrives in this form. */
 const request = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.unknown() })),
-  tools: z.array(z.unknown()).nullish(),
+  tools: z.array(z.object({ function: z.object({ name: z.string() }) })).nullish(),
 })
+
+/** How each CLI names the tools that write a file and run a command, known by the name of the second. */
+const DIALECTS: Record<string, (turn: ToolTurn) => { name: string; input: Record<string, string> }> = {
+  // claude
+  Bash: (turn) =>
+    turn.kind === 'write'
+      ? { name: 'Write', input: { file_path: turn.path, content: turn.content } }
+      : { name: 'Bash', input: { command: turn.command, description: 'scripted step' } },
+  // codex has no tool that only writes
+  exec_command: (turn) => ({
+    name: 'exec_command',
+    input: { cmd: turn.kind === 'write' ? writing(turn) : turn.command },
+  }),
+  // opencode
+  bash: (turn) =>
+    turn.kind === 'write'
+      ? { name: 'write', input: { filePath: turn.path, content: turn.content } }
+      : { name: 'bash', input: { command: turn.command, description: 'scripted step' } },
+  // gemini
+  run_shell_command: (turn) =>
+    turn.kind === 'write'
+      ? { name: 'write_file', input: { file_path: turn.path, content: turn.content } }
+      : { name: 'run_shell_command', input: { command: turn.command, description: 'scripted step' } },
+}
+
+type ToolTurn = Extract<Turn, { kind: 'write' | 'shell' }>
+
+function writing(turn: { path: string; content: string }): string {
+  return `cat > '${turn.path}' <<'END-OF-FILE'\n${turn.content.replace(/\n$/, '')}\nEND-OF-FILE`
+}
 
 export interface ModelServer {
   url: string
@@ -49,7 +79,7 @@ export async function startModelServer(aimock: string): Promise<ModelServer> {
       counts.requests += 1
       const turn: Turn = outage === null ? nextTurn(raw) : { kind: 'error', status: outage, text: `outage ${outage}` }
       if (turn.kind !== 'error') counts.answered += 1
-      return wire(turn)
+      return wire(turn, raw)
     },
   })
   await server.start()
@@ -76,7 +106,7 @@ function nextTurn(raw: unknown): Turn {
   return turns[Math.min(done, turns.length - 1)] ?? { kind: 'text', text: 'nothing to say' }
 }
 
-function wire(turn: Turn): unknown {
+function wire(turn: Turn, raw: unknown): unknown {
   if (turn.kind === 'text') return { content: turn.text, usage: USAGE }
   if (turn.kind === 'error') {
     const error = {
@@ -90,13 +120,15 @@ function wire(turn: Turn): unknown {
       ...(turn.retryAfterSeconds === undefined ? {} : { retryAfter: turn.retryAfterSeconds }),
     }
   }
+  if (turn.kind === 'broken')
+    return { content: 'This answer breaks off in the middle of', usage: USAGE, truncateAfterChunks: 2 }
+  const tools = (request.parse(raw).tools ?? []).map((tool) => tool.function.name)
+  const dialect = tools.map((name) => DIALECTS[name]).find((known) => known !== undefined)
+  if (!dialect) throw new Error(`no CLI of ours has these tools: ${tools.join(', ')}`)
+  const { name, input } = dialect(turn)
   // Ids are never used twice: the CLI drops a tool call whose id it has seen in the session.
-  const call = {
-    id: `toolu_${randomUUID().replaceAll('-', '')}`,
-    name: turn.name,
-    arguments: JSON.stringify(turn.input),
-  }
-  return { content: `Now ${turn.name}.`, toolCalls: [call], usage: USAGE }
+  const call = { id: `toolu_${randomUUID().replaceAll('-', '')}`, name, arguments: JSON.stringify(input) }
+  return { content: `Now ${name}.`, toolCalls: [call], usage: USAGE }
 }
 
 const ERROR_TYPES: Record<number, string> = {
