@@ -1,80 +1,11 @@
 // Reads Claude Code's stream-json (measured on 2.1.329): messages, tools, retries, usage and the result line.
 // Invariant: `is_error` decides, never `subtype` (a failed result says "success"); without a result line nothing succeeded.
 
-import { z } from 'zod'
 import { addUsage, NO_USAGE, type Usage } from '../core/run.ts'
 import type { ParserContext, RunEvent, RunSummary, StreamParser } from './agent.ts'
 import { classify, type Failure, type ResultFacts } from './claude-errors.ts'
+import { asAmount, asNumber, asObject, asObjects, asText, type JsonObject, parseObject } from './json-fields.ts'
 import { crashText } from './report.ts'
-
-const tokens = z.number().nonnegative().catch(0)
-
-const apiUsage = z.object({
-  input_tokens: tokens,
-  output_tokens: tokens,
-  cache_read_input_tokens: tokens,
-  cache_creation_input_tokens: tokens,
-})
-
-const modelUsage = z.object({
-  inputTokens: tokens,
-  outputTokens: tokens,
-  cacheReadInputTokens: tokens,
-  cacheCreationInputTokens: tokens,
-  costUSD: z.number().nonnegative().catch(0),
-})
-
-const text = z.string().nullish().catch(null)
-
-const content = z.object({
-  type: z.string(),
-  text: text,
-  id: text,
-  name: text,
-  input: z.record(z.string(), z.unknown()).nullish().catch(null),
-  tool_use_id: text,
-  is_error: z.boolean().nullish().catch(null),
-  content: z.unknown().optional(),
-})
-
-const line = z.object({
-  type: z.string(),
-  subtype: text,
-  session_id: text,
-  model: text,
-  error: z.unknown().optional(),
-  error_status: z.number().nullish().catch(null),
-  attempt: z.number().nullish().catch(null),
-  max_retries: z.number().nullish().catch(null),
-  retry_delay_ms: z.number().nullish().catch(null),
-  tool_name: text,
-  message: z
-    .object({
-      id: text,
-      model: text,
-      content: z.union([z.string(), z.array(content)]),
-      usage: apiUsage.nullish().catch(null),
-    })
-    .nullish()
-    .catch(null),
-  is_error: z.boolean().nullish().catch(null),
-  api_error_status: z.number().nullish().catch(null),
-  terminal_reason: text,
-  result: text,
-  total_cost_usd: z.number().nonnegative().nullish().catch(null),
-  usage: apiUsage.nullish().catch(null),
-  model_usage_since_last_result: z.record(z.string(), modelUsage).nullish().catch(null),
-  permission_denials: z
-    .array(z.object({ tool_name: text }))
-    .nullish()
-    .catch(null),
-  errors: z.array(z.string()).nullish().catch(null),
-  rate_limit_info: z
-    .object({ status: text, resetsAt: z.number().nullish().catch(null) })
-    .nullish()
-    .catch(null),
-})
-type Line = z.infer<typeof line>
 
 interface State {
   sessionId: string | null
@@ -82,7 +13,7 @@ interface State {
   /** Usage of every answer, by its id: for a run that ends without a result line. */
   answers: Map<string, Usage>
   tools: Map<string, string>
-  result: Line | null
+  result: JsonObject | null
   resultUsage: Usage
   /** Cost of the results so far by the CLI's own per-result figures; null when a result had none. */
   costUsd: number | null
@@ -120,118 +51,118 @@ export function makeClaudeParser(context: ParserContext): StreamParser {
   }
 }
 
-function readLine(raw: string): Line | null {
-  try {
-    return line.parse(JSON.parse(raw))
-  } catch {
-    return null
-  }
+function readLine(raw: string): JsonObject | null {
+  const line = parseObject(raw)
+  return line && typeof line['type'] === 'string' ? line : null
 }
 
-function take(state: State, read: Line): RunEvent[] {
-  state.sessionId = read.session_id ?? state.sessionId
-  switch (read.type) {
+function take(state: State, line: JsonObject): RunEvent[] {
+  state.sessionId = asText(line['session_id']) ?? state.sessionId
+  switch (line['type']) {
     case 'system':
-      return takeSystem(state, read)
+      return takeSystem(state, line)
     case 'assistant':
-      return takeAnswer(state, read)
+      return takeAnswer(state, line)
     case 'user':
-      return takeToolResults(state, read)
+      return takeToolResults(state, line)
     case 'result':
-      return takeResult(state, read)
+      return takeResult(state, line)
     case 'rate_limit_event':
-      return takeLimit(state, read)
+      return takeLimit(state, line)
     default:
       return []
   }
 }
 
-function takeSystem(state: State, read: Line): RunEvent[] {
-  switch (read.subtype) {
+function takeSystem(state: State, line: JsonObject): RunEvent[] {
+  switch (line['subtype']) {
     case 'init':
-      state.model = read.model ?? state.model
+      state.model = asText(line['model']) ?? state.model
       return [{ type: 'started', sessionId: state.sessionId, model: state.model }]
     case 'api_retry': {
-      state.lastError = { status: read.error_status ?? null, error: textOf(read.error), text: '', reason: null }
-      const what = `${read.error_status ?? ''} ${textOf(read.error) ?? ''}`.trim()
-      const count = `attempt ${read.attempt ?? '?'} of ${read.max_retries ?? '?'}`
+      const [status, error] = [asNumber(line['error_status']), asText(line['error'])]
+      state.lastError = { status, error, text: '', reason: null }
+      const what = `${status ?? ''} ${error ?? ''}`.trim()
+      const count = `attempt ${asNumber(line['attempt']) ?? '?'} of ${asNumber(line['max_retries']) ?? '?'}`
       return [
         {
           type: 'limit',
           text: `the model's API answered ${what}; ${count}`,
-          retryAfterMs: read.retry_delay_ms ?? null,
+          retryAfterMs: asNumber(line['retry_delay_ms']),
         },
       ]
     }
-    case 'permission_denied':
-      return [
-        { type: 'error', code: 'permission', text: `the agent was not permitted to use ${read.tool_name ?? 'a tool'}` },
-      ]
+    case 'permission_denied': {
+      const tool = asText(line['tool_name']) ?? 'a tool'
+      return [{ type: 'error', code: 'permission', text: `the agent was not permitted to use ${tool}` }]
+    }
     default:
       return []
   }
 }
 
-function takeAnswer(state: State, read: Line): RunEvent[] {
-  const { message } = read
+function takeAnswer(state: State, line: JsonObject): RunEvent[] {
+  const message = asObject(line['message'])
   if (!message) return []
-  const synthetic = message.model === '<synthetic>'
-  if (!synthetic && message.model) state.model = message.model
+  const model = asText(message['model'])
+  const synthetic = model === '<synthetic>'
+  if (!synthetic && model) state.model = model
   // One answer comes in several lines, each with the same id and the same usage.
-  if (!synthetic && message.id && message.usage) state.answers.set(message.id, usageOf(message.usage))
-  const parts = typeof message.content === 'string' ? [] : message.content
+  const id = asText(message['id'])
+  const usage = asObject(message['usage'])
+  if (!synthetic && id && usage) state.answers.set(id, usageOf(usage))
+  const parts = asObjects(message['content'])
   const events: RunEvent[] = []
   for (const part of parts) {
-    if (part.type === 'text' && part.text) events.push({ type: 'message', text: part.text })
-    if (part.type === 'tool_use' && part.name) {
-      if (part.id) state.tools.set(part.id, part.name)
-      events.push({ type: 'tool', name: part.name, detail: detailOf(part.input ?? {}), state: 'started' })
+    const text = part['type'] === 'text' ? asText(part['text']) : null
+    if (text) events.push({ type: 'message', text })
+    const name = part['type'] === 'tool_use' ? asText(part['name']) : null
+    if (name) {
+      const callId = asText(part['id'])
+      if (callId) state.tools.set(callId, name)
+      events.push({ type: 'tool', name, detail: detailOf(asObject(part['input']) ?? {}), state: 'started' })
     }
   }
-  if (typeof message.content === 'string' && message.content !== '')
-    events.push({ type: 'message', text: message.content })
-  const error = textOf(read.error)
-  if (error)
-    state.lastError = {
-      status: state.lastError?.status ?? null,
-      error,
-      text: parts.map((part) => part.text ?? '').join(' '),
-      reason: null,
-    }
+  const plain = asText(message['content'])
+  if (plain) events.push({ type: 'message', text: plain })
+  const error = asText(line['error'])
+  if (error) {
+    const text = parts.map((part) => asText(part['text']) ?? '').join(' ')
+    state.lastError = { status: state.lastError?.status ?? null, error, text, reason: null }
+  }
   return events
 }
 
-function takeToolResults(state: State, read: Line): RunEvent[] {
-  const parts = typeof read.message?.content === 'object' ? read.message.content : []
-  return parts
-    .filter((part) => part.type === 'tool_result')
+function takeToolResults(state: State, line: JsonObject): RunEvent[] {
+  return asObjects(asObject(line['message'])?.['content'])
+    .filter((part) => part['type'] === 'tool_result')
     .map((part) => ({
       type: 'tool',
-      name: state.tools.get(part.tool_use_id ?? '') ?? 'tool',
-      detail: resultText(part.content),
-      state: part.is_error ? 'failed' : 'ok',
+      name: state.tools.get(asText(part['tool_use_id']) ?? '') ?? 'tool',
+      detail: resultText(part['content']),
+      state: part['is_error'] === true ? 'failed' : 'ok',
     }))
 }
 
-function takeLimit(state: State, read: Line): RunEvent[] {
-  const info = read.rate_limit_info
-  if (!info || info.status === 'allowed' || info.status === 'allowed_warning') return []
-  if (info.resetsAt) state.resetsAtMs = info.resetsAt * 1_000
+function takeLimit(state: State, line: JsonObject): RunEvent[] {
+  const info = asObject(line['rate_limit_info'])
+  if (!info || info['status'] === 'allowed' || info['status'] === 'allowed_warning') return []
+  const resetsAt = asNumber(info['resetsAt'])
+  if (resetsAt) state.resetsAtMs = resetsAt * 1_000
   return [{ type: 'limit', text: 'the account has reached its usage limit', retryAfterMs: null }]
 }
 
-function takeResult(state: State, read: Line): RunEvent[] {
-  state.result = read
-  const usage = read.usage ? usageOf(read.usage) : NO_USAGE
-  const since = read.model_usage_since_last_result
+function takeResult(state: State, line: JsonObject): RunEvent[] {
+  state.result = line
+  const since = asObject(line['model_usage_since_last_result'])
   // Per-model figures include what helpers spent; `usage` is the main conversation's alone.
-  const own = since ? sumModels(Object.values(since)) : null
-  state.resultUsage = addUsage(state.resultUsage, own?.usage ?? usage)
+  const own = since ? sumModels(asObjects(Object.values(since))) : null
+  state.resultUsage = addUsage(state.resultUsage, own?.usage ?? usageOf(asObject(line['usage']) ?? {}))
   state.costUsd = own && state.costUsd !== null ? state.costUsd + own.costUsd : null
   const events: RunEvent[] = [
-    { type: 'usage', usage: state.resultUsage, costUsd: state.costUsd ?? read.total_cost_usd ?? null },
+    { type: 'usage', usage: state.resultUsage, costUsd: state.costUsd ?? asNumber(line['total_cost_usd']) },
   ]
-  const denied = (read.permission_denials ?? []).map((denial) => denial.tool_name ?? 'a tool')
+  const denied = asObjects(line['permission_denials']).map((denial) => asText(denial['tool_name']) ?? 'a tool')
   if (denied.length > 0)
     events.push({ type: 'error', code: 'permission', text: `not permitted: ${[...new Set(denied)].join(', ')}` })
   const failure = failureOf(state, null)
@@ -262,7 +193,7 @@ function summarize(state: State, end: End): RunSummary {
 function costOf(state: State, end: End): number {
   if (!state.result) return 0
   if (state.costUsd !== null) return state.costUsd
-  const total = state.result.total_cost_usd ?? 0
+  const total = asAmount(state.result['total_cost_usd'])
   const before = end.resumed ? (end.previousCostUsd ?? 0) : 0
   // A total below what we know was spent is not the session's: the CLI had forgotten, so it is this run's.
   return total >= before ? total - before : total
@@ -272,14 +203,15 @@ function costOf(state: State, end: End): number {
 function failureOf(state: State, end: End | null): Failure | null {
   const { result } = state
   if (result) {
-    const failed = result.is_error === true || result.subtype !== 'success'
-    if (failed) {
-      const said = result.result || (result.errors ?? []).join('; ') || result.subtype || 'no reason given'
+    const subtype = asText(result['subtype'])
+    if (result['is_error'] === true || subtype !== 'success') {
+      const errors = Array.isArray(result['errors']) ? result['errors'].filter((error) => asText(error)) : []
+      const said = asText(result['result']) ?? (errors.join('; ') || subtype || 'no reason given')
       return classify({
-        status: result.api_error_status ?? state.lastError?.status ?? null,
+        status: asNumber(result['api_error_status']) ?? state.lastError?.status ?? null,
         error: state.lastError?.error ?? null,
         text: said,
-        reason: result.terminal_reason ?? result.subtype ?? null,
+        reason: asText(result['terminal_reason']) ?? subtype,
         ...(state.resetsAtMs === null ? {} : { resetsAtMs: state.resetsAtMs }),
       })
     }
@@ -306,27 +238,24 @@ function failureWithoutResult(state: State, end: End): Failure {
   return { code: 'crash', text: how }
 }
 
-function usageOf(usage: z.infer<typeof apiUsage>): Usage {
+function usageOf(usage: JsonObject): Usage {
   return {
-    input: usage.input_tokens,
-    output: usage.output_tokens,
-    cacheRead: usage.cache_read_input_tokens,
-    cacheWrite: usage.cache_creation_input_tokens,
+    input: asAmount(usage['input_tokens']),
+    output: asAmount(usage['output_tokens']),
+    cacheRead: asAmount(usage['cache_read_input_tokens']),
+    cacheWrite: asAmount(usage['cache_creation_input_tokens']),
   }
 }
 
-function sumModels(models: z.infer<typeof modelUsage>[]): { usage: Usage; costUsd: number } {
+function sumModels(models: JsonObject[]): { usage: Usage; costUsd: number } {
   const usages = models.map((model) => ({
-    input: model.inputTokens,
-    output: model.outputTokens,
-    cacheRead: model.cacheReadInputTokens,
-    cacheWrite: model.cacheCreationInputTokens,
+    input: asAmount(model['inputTokens']),
+    output: asAmount(model['outputTokens']),
+    cacheRead: asAmount(model['cacheReadInputTokens']),
+    cacheWrite: asAmount(model['cacheCreationInputTokens']),
   }))
-  return { usage: usages.reduce(addUsage, NO_USAGE), costUsd: models.reduce((sum, model) => sum + model.costUSD, 0) }
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
+  const costUsd = models.reduce((sum, model) => sum + asAmount(model['costUSD']), 0)
+  return { usage: usages.reduce(addUsage, NO_USAGE), costUsd }
 }
 
 /** What a tool works on, in one line: the input that says most. */

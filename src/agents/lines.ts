@@ -25,15 +25,19 @@ export function makeLineSplitter(maxBytes: number = MAX_LINE_BYTES): LineSplitte
     const line = Buffer.concat(parts).toString('utf8')
     parts = []
     kept = 0
-    return line.endsWith('\r') ? line.slice(0, -1) : line
+    return trimReturn(line)
   }
   return {
     push(chunk) {
       const lines: string[] = []
       let from = 0
       for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
-        keep(chunk.subarray(from, at))
-        lines.push(take())
+        // Most lines lie whole in one chunk: decoded in place, without a copy.
+        if (kept === 0 && at - from <= maxBytes) lines.push(trimReturn(chunk.toString('utf8', from, at)))
+        else {
+          keep(chunk.subarray(from, at))
+          lines.push(take())
+        }
         from = at + 1
       }
       // A copy: the reader reuses its buffer.
@@ -45,3 +49,5 @@ export function makeLineSplitter(maxBytes: number = MAX_LINE_BYTES): LineSplitte
     },
   }
 }
+
+const trimReturn = (line: string): string => (line.endsWith('\r') ? line.slice(0, -1) : line)
