@@ -126,6 +126,8 @@ export interface RunReport {
 
 /** Starts, follows and stops runs; a run lives on when the process that holds this object dies. */
 export interface Runner {
+  /** Gets ready to start runs cheaply; a service calls it while it is small. May be called again, or never. */
+  prepare(): void
   /** Starts the run unless it was started before (then: nothing). Resolves when its supervisor is up. */
   start(spec: RunSpec): Promise<void>
   /** What the world says of a run: its supervisor's process identity and its outcome file, never our memory. */

@@ -2,10 +2,10 @@
 // Invariant: what is said of a run comes from its folder and from living processes, so any process at any time says the same.
 
 import { existsSync } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ExternalError } from '../lib/errors.ts'
-import { signalGroup, sleep, startDetached } from '../lib/process.ts'
+import { makeStarter, signalGroup, sleep, startDetached, type Starter } from '../lib/process.ts'
 import { identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 import type { AgentAdapter, RunEvent, Runner, RunReport, RunSpec } from './agent.ts'
 import { followLines, makeWaker } from './follow.ts'
@@ -76,6 +76,21 @@ export function makeRunner({ runsDir, supervisor, adapters }: RunnerOptions): Ru
     return streamRun({ runId, folder: dir(runId), adapters, state }, options)
   }
 
+  // Nothing of our environment: the supervisor needs none, and would hand its marker on.
+  const env = { PATH: '/usr/bin:/bin' }
+  let starter: Starter | null | undefined
+  const prepare = (): Starter | null => (starter === undefined ? (starter = makeStarter(supervisor, env)) : starter)
+
+  /** Starts the supervisor of a run's folder; gives its pid. */
+  async function launch(folder: string): Promise<number> {
+    const log = runFiles(folder).supervisorLog
+    // Made by us: the shell's own would not be private.
+    await using file = await open(log, 'a', 0o600)
+    const shell = prepare()
+    if (shell) return shell.start({ cwd: folder, log })
+    return startDetached({ argv: [...supervisor, folder], cwd: folder, env, stdout: file.fd, stderr: file.fd })
+  }
+
   return {
     dir,
     state,
@@ -86,8 +101,9 @@ export function makeRunner({ runsDir, supervisor, adapters }: RunnerOptions): Ru
     start: async (spec) => {
       if (!adapters[spec.agent])
         throw new Error(`unknown agent "${spec.agent}"; known: ${Object.keys(adapters).join(', ')}`)
-      await startRun({ spec, folder: dir(spec.runId), supervisor })
+      await startRun({ spec, folder: dir(spec.runId), launch })
     },
+    prepare: () => void prepare(),
   }
 }
 
@@ -157,9 +173,9 @@ async function untilOver({ runId, folder, state, signal }: Waiting): Promise<'ab
 async function startRun(request: {
   spec: RunSpec
   folder: string
-  supervisor: readonly [string, ...string[]]
+  launch: (folder: string) => Promise<number>
 }): Promise<void> {
-  const { spec, folder, supervisor } = request
+  const { spec, folder, launch } = request
   const files = runFiles(folder)
   const claimed = (): boolean => existsSync(files.supervisor) || existsSync(files.outcome)
   try {
@@ -169,16 +185,19 @@ async function startRun(request: {
     }
     if (claimed()) return
     const { prompt, ...stored } = spec
-    writeWhole(files.prompt, prompt)
-    writeWhole(files.spec, JSON.stringify(stored satisfies StoredSpec))
+    await writeSpec(files.prompt, prompt)
+    await writeSpec(files.spec, JSON.stringify(stored satisfies StoredSpec))
   } catch (error) {
     throw diskError(error, folder)
   }
-  await using log = await open(files.supervisorLog, 'a', 0o600)
-  const argv = [...supervisor, folder] as [string, ...string[]]
-  // Nothing of our environment: the supervisor needs none, and would hand its marker on.
-  const pid = await startDetached({ argv, cwd: folder, env: { PATH: '/usr/bin:/bin' }, stdout: log.fd, stderr: log.fd })
-  await untilClaimed({ claimed, pid, folder })
+  await untilClaimed({ claimed, pid: await launch(folder), folder })
+}
+
+/** Like `writeWhole`, but the loop goes on while the disk works. */
+async function writeSpec(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  await writeFile(temporary, content, { mode: 0o600, flush: true })
+  await rename(temporary, path)
 }
 
 async function untilClaimed({

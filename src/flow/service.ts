@@ -54,6 +54,7 @@ async function serve(deps: ServiceDeps, run: { options: UpOptions; worker: strin
   const { capabilities, engine } = deps
   const { store, now } = capabilities
   const { options } = run
+  capabilities.runner.prepare()
   const tail = makeTail(deps, options)
   let stop: () => void = () => undefined
   const stopped = new Promise<void>((resolve) => {
