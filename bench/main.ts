@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runProcess } from '../src/lib/process.ts'
 import { type Measure, formatMeasures } from './lib.ts'
+import { benchRuns } from './runs.ts'
 import { benchService, benchStatus } from './service.ts'
 import { benchStore } from './store.ts'
 
@@ -20,7 +21,7 @@ async function build(): Promise<void> {
 
 await build()
 const measures: Measure[] = []
-for (const bench of [benchStatus, benchService, benchStore]) {
+for (const bench of [benchStatus, benchService, benchStore, benchRuns]) {
   const rows = await bench()
   process.stdout.write(`${formatMeasures(rows)}\n`)
   measures.push(...rows)

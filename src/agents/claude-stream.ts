@@ -11,7 +11,7 @@ interface State {
   sessionId: string | null
   model: string | null
   /** Usage of every answer, by its id: for a run that ends without a result line. */
-  answers: Map<string, Usage>
+  answers: Map<string, JsonObject>
   tools: Map<string, string>
   result: JsonObject | null
   resultUsage: Usage
@@ -40,9 +40,9 @@ export function makeClaudeParser(context: ParserContext): StreamParser {
   }
   return {
     push(raw) {
-      if (raw.trim() === '') return []
-      state.lines += 1
       const read = readLine(raw)
+      if (!read && raw.trim() === '') return []
+      state.lines += 1
       if (read) return take(state, read)
       state.broken += 1
       return [{ type: 'error', code: 'malformed-stream', text: `not a line of claude's stream: ${raw.slice(0, 200)}` }]
@@ -110,7 +110,7 @@ function takeAnswer(state: State, line: JsonObject): RunEvent[] {
   // One answer comes in several lines, each with the same id and the same usage.
   const id = asText(message['id'])
   const usage = asObject(message['usage'])
-  if (!synthetic && id && usage) state.answers.set(id, usageOf(usage))
+  if (!synthetic && id && usage) state.answers.set(id, usage)
   const parts = asObjects(message['content'])
   const events: RunEvent[] = []
   for (const part of parts) {
@@ -179,7 +179,7 @@ interface End {
 }
 
 function summarize(state: State, end: End): RunSummary {
-  const usage = state.result ? state.resultUsage : [...state.answers.values()].reduce(addUsage, NO_USAGE)
+  const usage = state.result ? state.resultUsage : [...state.answers.values()].map(usageOf).reduce(addUsage, NO_USAGE)
   return {
     failure: failureOf(state, end),
     sessionId: state.sessionId,
