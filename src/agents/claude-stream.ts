@@ -134,14 +134,16 @@ function takeAnswer(state: State, line: JsonObject): RunEvent[] {
 }
 
 function takeToolResults(state: State, line: JsonObject): RunEvent[] {
-  return asObjects(asObject(line['message'])?.['content'])
-    .filter((part) => part['type'] === 'tool_result')
-    .map((part) => ({
-      type: 'tool',
-      name: state.tools.get(asText(part['tool_use_id']) ?? '') ?? 'tool',
-      detail: resultText(part['content']),
-      state: part['is_error'] === true ? 'failed' : 'ok',
-    }))
+  const events: RunEvent[] = []
+  for (const part of asObjects(asObject(line['message'])?.['content'])) {
+    if (part['type'] !== 'tool_result') continue
+    const id = asText(part['tool_use_id']) ?? ''
+    const name = state.tools.get(id) ?? 'tool'
+    state.tools.delete(id)
+    const failed = part['is_error'] === true
+    events.push({ type: 'tool', name, detail: resultText(part['content']), state: failed ? 'failed' : 'ok' })
+  }
+  return events
 }
 
 function takeLimit(state: State, line: JsonObject): RunEvent[] {

@@ -54,12 +54,12 @@ export function makeWaker(dir: string): Waker {
   }
 }
 
-/** Lines of a file from its beginning to its present end; nothing when there is no file. Bounded memory. */
-export async function* readLines(path: string): AsyncGenerator<string> {
+/** Lines of a file from its beginning to its present end, a chunk's at a time; nothing when there is no file. Bounded memory. */
+export async function* readLines(path: string): AsyncGenerator<string[]> {
   const reader = makeTail(path, 0)
   try {
     yield* reader.fresh()
-    yield* reader.rest()
+    yield reader.rest()
   } finally {
     await reader.close()
   }
@@ -82,7 +82,7 @@ export async function* followLines({ dir, path, from, ended, signal }: FollowReq
     while (!signal?.aborted) {
       // Asked before reading: what was written before the end is then read for sure.
       const last = await ended()
-      yield* tail.fresh()
+      for await (const lines of tail.fresh()) yield* lines
       if (last) {
         yield* tail.rest()
         return
@@ -104,7 +104,7 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 interface Tail {
-  fresh(): AsyncGenerator<string>
+  fresh(): AsyncGenerator<string[]>
   rest(): string[]
   close(): Promise<void>
 }
@@ -135,7 +135,7 @@ function makeTail(path: string, start: number): Tail {
           skipping = false
           chunk = chunk.subarray(at + 1)
         }
-        yield* splitter.push(chunk)
+        yield splitter.push(chunk)
       }
     },
     rest: () => splitter.end(),

@@ -17,7 +17,10 @@ export function asObject(value: unknown): JsonObject | null {
 }
 
 export function asObjects(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter((item): item is JsonObject => asObject(item) !== null) : []
+  if (!Array.isArray(value)) return []
+  const objects: JsonObject[] = []
+  for (const item of value) if (asObject(item)) objects.push(item as JsonObject)
+  return objects
 }
 
 /** Text that is not empty, or null. */

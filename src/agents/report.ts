@@ -39,9 +39,9 @@ export async function makeReport(dir: string, adapter: AgentAdapter, ending: End
   const files = runFiles(dir)
   const parser = adapter.parser(contextOf(spec))
   let said = false
-  for await (const line of readLines(files.output)) {
-    said = true
-    parser.push(line)
+  for await (const lines of readLines(files.output)) {
+    said ||= lines.length > 0
+    for (const line of lines) parser.push(line)
   }
   const stderrTail = await readTail(files.stderr, STDERR_TAIL_BYTES)
   const summary = parser.end({ exitCode: outcome?.exitCode ?? null, signal: outcome?.signal ?? null, stderrTail })
