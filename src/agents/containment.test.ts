@@ -1,8 +1,10 @@
+import { rmSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { sleep } from '../lib/process.ts'
 import { identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 import { findContainments, makeTestRuns, survivorsOf, untilSaid } from './__fixtures__/runs.ts'
-import { readRecord, runFiles, type SupervisorRecord } from './run-files.ts'
+import { findRunProcesses } from './process-tree.ts'
+import { markOf, readRecord, runFiles, type SupervisorRecord } from './run-files.ts'
 
 const runs = makeTestRuns()
 const { runner } = runs
@@ -77,6 +79,20 @@ test.runIf(process.platform === 'linux')(
     expect(await survivorsOf(runner.dir(spec.runId))).toEqual([])
   },
 )
+
+test('a supervisor whose folder was removed under it ends when it is told to, and its agent with it', async () => {
+  const spec = runs.spec('hang')
+  await runner.start(spec)
+  await untilSaid(runner, spec.runId, 'started')
+  const folder = runner.dir(spec.runId)
+  const mark = markOf(folder)
+  const supervisor = readRecord<SupervisorRecord>(runFiles(folder).supervisor)
+  if (!supervisor) throw new Error('no supervisor record')
+  rmSync(folder, { recursive: true })
+  process.kill(supervisor.pid, 'SIGTERM')
+  await expect.poll(() => isSameProcessAlive(supervisor), { timeout: 10_000 }).toBe(false)
+  expect(await findRunProcesses(mark, null)).toEqual([])
+})
 
 test("a run of the same name in another place is somebody else's: it goes on", async () => {
   const elsewhere = makeTestRuns()

@@ -8,6 +8,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -288,6 +289,8 @@ async function leaveOutcome(request: {
       return
     } catch (error) {
       console.error(`outcome not written (attempt ${attempt + 1}): ${String(error)}`)
+      // Its folder was removed: there is nobody left to tell.
+      if (!existsSync(dirname(path))) return
       if (attempt === 3) ftruncateSync(output, Math.floor(fstatSync(output).size / 2))
       await sleep(RETRY_OUTCOME_MS)
     }
