@@ -51,6 +51,8 @@ export interface AgentRequest {
   configDir: string
   /** True when Orch's own sandbox is around the agent: then the agent's own is switched off. */
   sandboxed: boolean
+  /** Folders the run may write, its workspace first, for an agent whose own sandbox must be told. Absent: its workspace. */
+  writable?: readonly string[]
   env: NodeJS.ProcessEnv
 }
 
@@ -65,6 +67,8 @@ export interface AgentCommand {
   files?: { to: string; text: string }[]
   /** Credential files: `from` on this machine, `to` relative to configDir; copied in before, taken back when changed. */
   credentials: { from: string; to: string }[]
+  /** Whether it goes on with the session it was asked to resume; absent: yes. A fresh one's use has nothing before it. */
+  resumes?: boolean
 }
 
 /** What a parser is told of the session before this run, so that each token and dollar is counted once. */

@@ -87,6 +87,18 @@ test.each([
   expect(read(lines).summary.failure).toMatchObject({ code })
 })
 
+test('an answer that broke off is trouble of the vendor or the network', () => {
+  const { failure } = read(transcript('broken'), { exitCode: 1 }).summary
+  expect(failure).toMatchObject({ code: 'overload', text: expect.stringContaining('ECONNRESET') })
+})
+
+test('output that comes through by halves is malformed, whatever the exit code says', () => {
+  const { events, summary } = read(transcript('cut'))
+  expect(summary.failure).toMatchObject({ code: 'malformed-stream' })
+  // What was whole is heard.
+  expect(events).toContainEqual(expect.objectContaining({ type: 'message' }))
+})
+
 test('retries of the CLI are told while they happen', () => {
   const limits = read(transcript('api-429')).events.filter((event) => event.type === 'limit')
   expect(limits.length).toBeGreaterThan(0)

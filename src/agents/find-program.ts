@@ -1,6 +1,7 @@
 // Finding an agent's program on this machine, without running a model.
 
-import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { runProcess } from '../lib/process.ts'
 
@@ -50,15 +51,32 @@ export function installationOf(path: string): string[] {
   return [...new Set([path, real, packageFolder(real) ?? real])]
 }
 
+/** The nearest package that says it has programs: a person's own package.json above (in HOME, say) is none of its. */
 function packageFolder(file: string): string | null {
   for (
     let folder = dirname(file), depth = 0;
     depth < 4 && folder !== dirname(folder);
     folder = dirname(folder), depth += 1
   ) {
-    if (existsSync(join(folder, 'package.json'))) return folder
+    const manifest = join(folder, 'package.json')
+    if (existsSync(manifest)) return isProgramPackage(manifest) && !holdsHome(folder) ? folder : null
   }
   return null
+}
+
+function isProgramPackage(manifest: string): boolean {
+  try {
+    const read: unknown = JSON.parse(readFileSync(manifest, 'utf8'))
+    return typeof read === 'object' && read !== null && ('bin' in read || /[/\\]node_modules[/\\]/.test(manifest))
+  } catch {
+    return false
+  }
+}
+
+function holdsHome(folder: string): boolean {
+  const home = homedir()
+  const real = existsSync(home) ? realpathSync(home) : home
+  return [home, real].some((place) => `${place}/`.startsWith(`${folder}/`))
 }
 
 function isExecutableFile(path: string): boolean {

@@ -53,21 +53,21 @@ export function makeScriptedAdapter(program: readonly [string, string]): AgentAd
       file: node,
       args: [file, ...(model ? ['--model', model] : []), ...(resume ? ['--resume', resume] : [])],
       env: {},
-      reads: readsOf(node, file),
+      reads: [...ownProgramReads(node, file), ...dependencies()],
       credentials: [],
     }),
     parser: makeScriptedParser,
   }
 }
 
-/** Node, and the program: one bundled file in the package, the sources with what they import in the repository. */
-function readsOf(node: string, file: string): string[] {
+/** What a program of Orch's own needs: Node, and one bundled file in the package, or the sources in the repository. */
+export function ownProgramReads(node: string, file: string): string[] {
   const sources = file.endsWith('.ts') ? dirname(dirname(file)) : file
   // Node reads the manifest above a module to know which kind it is.
   const manifest = [dirname(file), dirname(dirname(file)), dirname(dirname(dirname(file)))]
     .map((folder) => join(folder, 'package.json'))
     .find((path) => existsSync(path))
-  return [...new Set([node, realpathSync(node), sources, ...(manifest ? [manifest] : []), ...dependencies()])]
+  return [...new Set([node, realpathSync(node), sources, ...(manifest ? [manifest] : [])])]
 }
 
 /** Folders of the packages the program imports, where they aren't bundled into it. */

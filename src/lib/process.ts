@@ -1,5 +1,6 @@
 // The only place that starts processes. Every one has a time limit, an output cap and an explicit environment,
-// runs in a process group of its own and is ended as a group: SIGTERM, grace, SIGKILL.
+// runs in a process group of its own and is ended as a group: SIGTERM, grace, SIGKILL. One that is talked to is ended by
+// whoever talks to it, and nothing of its output is kept.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -118,6 +119,26 @@ export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): bo
   }
 }
 
+/**
+ * Hands the terminal to a program that a person drives, such as a pager, and gives it a text to read. No time limit:
+ * the person ends it. Resolves with its exit code; null when it could not be started or was killed.
+ */
+export function runOnTerminal(request: {
+  argv: readonly [string, ...string[]]
+  env: Record<string, string>
+  input: string
+}): Promise<number | null> {
+  const [file, ...args] = request.argv
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { env: request.env, stdio: ['pipe', 'inherit', 'inherit'] })
+    child.on('error', () => resolve(null))
+    child.on('close', resolve)
+    // Left before the end of the text.
+    child.stdin.on('error', () => undefined)
+    child.stdin.end(request.input)
+  })
+}
+
 /** Starts a process that outlives this one: own session, streams to the given descriptors. Throws when it can't start. */
 export function startDetached(request: {
   argv: readonly [string, ...string[]]
@@ -221,6 +242,73 @@ function openStarterShell(argv: readonly [string, ...string[]], env: Record<stri
         child.stdin.write(question)
       }),
   }
+}
+
+/** A process that is talked to. Whoever holds it ends it; it has no time limit of its own. */
+export interface PipedProcess {
+  pid: number
+  /** False when its input is closed or broken: nothing more gets through. */
+  write(text: string): boolean
+  closeInput(): void
+  /** Resolves at its end, when all it had written was handed over. Never rejects. */
+  exited: Promise<{ exitCode: number | null; signal: string | null }>
+  /** What it wrote to stderr, when that is kept: both ends, as of runProcess. */
+  stderr(): string
+  /** Ends its group: SIGTERM, grace, SIGKILL. May be called again, and after its end: what it left in its group goes too. */
+  end(graceMs: number): Promise<void>
+}
+
+/**
+ * Starts a process with pipes to its input and output, in a group of its own. Output is handed over as it comes, nothing
+ * of it is kept. Rejects when it can't be started.
+ */
+export function startPiped(request: {
+  argv: readonly [string, ...string[]]
+  cwd: string
+  /** The complete environment; nothing is inherited. */
+  env: Record<string, string>
+  onOutput: (chunk: Buffer) => void
+  stderr: 'inherit' | 'keep'
+}): Promise<PipedProcess> {
+  const [file, ...args] = request.argv
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      cwd: request.cwd,
+      env: request.env,
+      detached: true,
+      stdio: ['pipe', 'pipe', request.stderr === 'inherit' ? 'inherit' : 'pipe'],
+    })
+    const stderr = makeSink(64 << 10)
+    child.stdout?.on('data', request.onOutput)
+    child.stderr?.on('data', stderr.push)
+    // A process that ends before it reads breaks the pipe; its end tells the story.
+    child.stdin?.on('error', () => undefined)
+    child.once('error', reject)
+    const exited = new Promise<{ exitCode: number | null; signal: string | null }>((done) => {
+      child.once('close', (exitCode, signal) => done({ exitCode, signal }))
+      child.once('exit', () => {
+        // Whoever it left behind may hold its pipes open.
+        setTimeout(() => {
+          child.stdout?.destroy()
+          child.stderr?.destroy()
+        }, DRAIN_MS).unref()
+      })
+    })
+    child.once('spawn', () => {
+      resolve({
+        pid: child.pid ?? 0,
+        write: (text) => {
+          if (!child.stdin?.writable) return false
+          child.stdin.write(text)
+          return true
+        },
+        closeInput: () => child.stdin?.end(),
+        exited,
+        stderr: stderr.text,
+        end: (graceMs) => endGroup(child, graceMs),
+      })
+    })
+  })
 }
 
 /** Keeps the first and the last half of what may be kept: errors stand at both ends. */
