@@ -8,6 +8,7 @@ import { type Measure, formatMeasures } from './lib.ts'
 import { benchRuns } from './runs.ts'
 import { benchService, benchStatus } from './service.ts'
 import { benchStore } from './store.ts'
+import { benchWorkspace } from './workspace.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -21,7 +22,7 @@ async function build(): Promise<void> {
 
 await build()
 const measures: Measure[] = []
-for (const bench of [benchStatus, benchService, benchStore, benchRuns]) {
+for (const bench of [benchStatus, benchService, benchStore, benchRuns, benchWorkspace]) {
   const rows = await bench()
   process.stdout.write(`${formatMeasures(rows)}\n`)
   measures.push(...rows)

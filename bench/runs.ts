@@ -45,7 +45,7 @@ interface Place {
 
 /** The runner with the built supervisor, as users have it. */
 export function makeBenchRunner(runsDir: string): Runner {
-  const adapters = makeAdapters({ scripted: [process.execPath, ''] })
+  const adapters = makeAdapters({ scripted: [process.execPath, ''], acp: [process.execPath, ''] })
   return makeRunner({ runsDir, supervisor: [process.execPath, join(root, 'dist', 'supervisor.js')], adapters })
 }
 

@@ -119,6 +119,7 @@ export function samplePolicy(): Policy {
     },
     configHash: 'c'.repeat(64),
     base: null,
+    checkout: { sparse: [] },
     setup: ['npm ci'],
     verify: [{ run: 'npm test', timeoutSeconds: 900, cwd: '.', paths: [] }],
     verifyParallel: false,

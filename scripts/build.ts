@@ -1,14 +1,20 @@
 // Builds dist for the package: main, with what only some verbs need in chunks that load late, and the small programs.
 // The same sources give the same bytes. Packages stay outside: npm installs them.
 
-import { existsSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type OutputChunk, type RolldownBuild, rolldown } from 'rolldown'
+import { commandTable } from './command-table.ts'
+import { writeManPages } from './man-pages.ts'
 
 const MAIN = { main: 'src/main.ts' }
 /** Single files: a sandbox shows them to a run alone, and a run outlives an upgrade that replaces what is around them. */
-const ALONE = { supervisor: 'src/agents/supervisor.ts', 'scripted-agent': 'src/agents/scripted-agent.ts' }
+const ALONE = {
+  supervisor: 'src/agents/supervisor.ts',
+  'scripted-agent': 'src/agents/scripted-agent.ts',
+  'acp-agent': 'src/agents/acp-agent.ts',
+}
 /** What a plain `orch status` loads. It is one file: each further one costs its start about half a millisecond. */
 const LOOKING = ['src/surfaces/cli/cli.ts', 'src/surfaces/cli/status.ts', 'src/open-reader.ts']
 
@@ -134,8 +140,13 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { out: { type: 'string' } } })
   const root = join(import.meta.dirname, '..')
   try {
-    const files = await buildPackage(root, values.out ?? join(root, 'dist'))
+    const out = values.out ?? join(root, 'dist')
+    const files = await buildPackage(root, out)
     console.log(`${files.length} files: ${files.join(' ')}`)
+    writeFileSync(join(out, 'commands.json'), JSON.stringify(await commandTable()))
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+    const pages = await writeManPages(join(out, 'man'), version)
+    console.log(`${pages.length} manual pages in ${join(relative(root, out), 'man')}`)
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     process.exitCode = 1

@@ -10,7 +10,7 @@ const TESTS = String.raw`(\.test|\.contract)\.ts$|/(fake|test)-[^/]+\.ts$|/(__fi
 const CONTRACTS = '^src/(store/store|drivers/driver|agents/agent|workspace/workspace|gates/gate|config/config)\\.ts$'
 const EDGES = '^src/(store|drivers|agents|workspace|gates|config)/'
 /** Programs of their own; everything else in src must be reached from one of them. */
-const PROGRAMS = '^src/(main|agents/supervisor|agents/scripted-agent)\\.ts$'
+const PROGRAMS = '^src/(main|agents/supervisor|agents/scripted-agent|agents/acp-agent)\\.ts$'
 const NPM: DependencyType[] = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown', 'npm-bundled']
 
 /** The import rules; each is refused by name. */

@@ -48,7 +48,7 @@ export async function compose(options: { home: string; env: NodeJS.ProcessEnv; v
   const wakeFile = ensureWakeFile(home)
   const sandbox = await probeSandbox(env)
   const workspaces = makeWorkspaces({ home, env, sandbox })
-  const adapters = makeAdapters({ scripted: program('agents/scripted-agent') })
+  const adapters = makeAdapters({ scripted: program('agents/scripted-agent'), acp: program('agents/acp-agent') })
   const assets = findAssets(here)
   const config = makeConfig({ assets, agents: Object.keys(adapters) })
   const capabilities: Capabilities = {
@@ -107,6 +107,12 @@ export async function compose(options: { home: string; env: NodeJS.ProcessEnv; v
     onError: (error) => logError(home, error),
     makeSample: (dir) => makeSample(dir, env),
     demoLog: (remote) => sampleLog(remote, env),
+    conformance: async (request) => {
+      const { makeConformance } = await import('./agents/conformance.ts')
+      const environment = (runtimeDir: string, workspace: string): Record<string, string> =>
+        workspaces.environment(runtimeDir, workspace, { pass: [], set: {} }, { passSecrets: false })
+      return makeConformance({ env, sandbox, environment, adapters })(request)
+    },
     close: async () => store.close(),
   })
 }

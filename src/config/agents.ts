@@ -1,6 +1,6 @@
 // The key `agents`: names of roles and names of agents side by side, told apart by what stands under them.
 
-import type { AgentProgram, RoleChoice } from '../core/policy.ts'
+import type { AgentProgram, Effort, RoleChoice } from '../core/policy.ts'
 import type { ConfigProblem } from './config.ts'
 import { hint } from './nearest.ts'
 import type { Leaves } from './resolve.ts'
@@ -26,23 +26,25 @@ export function readAgents(leaves: Leaves, known: readonly string[]): ReadAgents
   return result
 }
 
-type Field = (typeof AGENT_FIELDS)[number]
+type Field = keyof typeof AGENT_FIELDS
 
 interface Entry {
   name: string
   agent: string | undefined
-  text(field: Field): string | undefined
+  text(field: Exclude<Field, 'fallback'>): string | undefined
+  fallback: string[] | undefined
   problem(field: Field, words: string): void
   result: ReadAgents
 }
 
 function makeEntry(leaves: Leaves, name: string, result: ReadAgents): Entry {
   const leaf = (field: Field): ReturnType<Leaves['get']> => leaves.get(`agents.${name}.${field}`)
-  const text = (field: Field): string | undefined => leaf(field)?.value as string | undefined
+  const text: Entry['text'] = (field) => leaf(field)?.value as string | undefined
   return {
     name,
     agent: text('agent'),
     text,
+    fallback: leaf('fallback')?.value as string[] | undefined,
     problem: (field, words) => {
       const at = leaf(field)?.at ?? { file: 'default', line: null }
       result.problems.push({ ...at, key: `agents.${name}.${field}`, text: words })
@@ -51,24 +53,46 @@ function makeEntry(leaves: Leaves, name: string, result: ReadAgents): Entry {
   }
 }
 
-function readRole({ name, agent, text, problem, result }: Entry, known: readonly string[]): void {
-  const model = text('model')
-  if (agent === undefined && model === undefined) return
+const ROLE_FIELDS = ['model', 'effort', 'fallback'] as const
+
+function readRole(entry: Entry, known: readonly string[]): void {
+  const { name, agent, text, fallback, result } = entry
+  const given = { model: text('model'), effort: text('effort') as Effort | undefined, fallback }
+  const fields = ROLE_FIELDS.filter((field) => given[field] !== undefined)
+  if (agent === undefined && fields.length === 0) return
   if (agent === undefined && known.includes(name)) {
-    problem(
-      'model',
-      `"${name}" is an agent; give the model under the role that uses it, such as agents.developer.model`,
-    )
+    for (const field of fields)
+      entry.problem(
+        field,
+        `"${name}" is an agent; give the ${field} under the role that uses it, such as agents.developer.${field}`,
+      )
+    return
   }
-  if (agent !== undefined && known.length > 0 && !known.includes(agent)) {
-    problem('agent', `unknown agent "${agent}"${hint(agent, known)}; known: ${known.join(', ')}`)
-  }
-  const program = agent === undefined ? {} : programIn(text)
+  checkNames(entry, known)
+  const { model, effort } = given
   result.roles[name] = {
     ...(agent === undefined ? {} : { agent }),
     ...(model === undefined ? {} : { model }),
-    ...program,
+    ...(effort === undefined ? {} : { effort }),
+    // A higher layer may have chosen one of those that a lower one lets take over.
+    ...(fallback === undefined ? {} : { fallback: [...new Set(fallback)].filter((other) => other !== agent) }),
+    ...(agent === undefined ? {} : programIn(text)),
   }
+}
+
+/** The agents that a role names: all known, and somebody to take over from. */
+function checkNames({ name, agent, fallback, problem }: Entry, known: readonly string[]): void {
+  const check = (field: 'agent' | 'fallback', given: string): void => {
+    if (known.length > 0 && !known.includes(given))
+      problem(field, `unknown agent "${given}"${hint(given, known)}; known: ${known.join(', ')}`)
+  }
+  if (agent !== undefined) check('agent', agent)
+  for (const other of fallback ?? []) check('fallback', other)
+  if (agent === undefined && fallback !== undefined)
+    problem(
+      'fallback',
+      `it says who may take over, and agents.${name}.agent names nobody to take over from; while nobody is chosen, any agent found may take over`,
+    )
 }
 
 /** What an agent's own name says is the agent's; what stands beside a role is that role's, and the agent's for whom nobody said more. */

@@ -17,6 +17,8 @@ export interface ConfigLayers {
   env: Record<string, string | undefined>
   project: ConfigFile | null
   user: ConfigFile | null
+  /** Whose part of the user's file counts: the project's prefix; null where there is no project (yet). */
+  projectId: string | null
 }
 
 export interface ConfigProblem {
@@ -96,6 +98,9 @@ export interface InitChoices {
   approval: 'auto' | 'human' | null
 }
 
+/** The files that have a schema. */
+export type SchemaName = 'config' | 'user' | 'pipeline'
+
 export interface Config {
   /** Resolves all layers and the named pipeline (null: the project's default). Pure but for the built-in pipelines and prompts. */
   resolve(request: { layers: Omit<ConfigLayers, 'project'>; files: ProjectFiles; pipeline: string | null }): Resolution
@@ -103,8 +108,8 @@ export interface Config {
   listPipelines(files: ProjectFiles): ListedPipeline[]
   /** Problems of one pipeline file, and the pipeline when it has none. */
   checkPipeline(file: ConfigFile): { pipeline: Pipeline | null; problems: ConfigProblem[] }
-  /** JSON Schema of `.orch.yml` or of a pipeline file, for editors. */
-  schema(of: 'config' | 'pipeline'): Record<string, unknown>
+  /** JSON Schema of `.orch.yml`, of a person's `config.yml` or of a pipeline file, for editors. */
+  schema(of: SchemaName): Record<string, unknown>
   /** Setup and verify commands by what a repository has. Runs nothing. */
   guess(files: RootFiles): Guess
   /** Text of a new, commented `.orch.yml`. */

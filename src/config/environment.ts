@@ -17,7 +17,9 @@ export function variableOf(key: string): string {
 
 const BY_VARIABLE = new Map(Object.entries(LEAVES).map(([key, { kind }]) => [variableOf(key), { key, kind }]))
 const AGENT_VARIABLE = new RegExp(
-  `^ORCH_AGENTS_([A-Z0-9_]+)_(${AGENT_FIELDS.map((field) => field.toUpperCase()).join('|')})$`,
+  `^ORCH_AGENTS_([A-Z0-9_]+)_(${Object.keys(AGENT_FIELDS)
+    .map((field) => field.toUpperCase())
+    .join('|')})$`,
 )
 const SET_PREFIX = 'ORCH_ENV_SET_'
 /** Names that begin like a group of keys can only be meant for us; others (ORCH_HOME …) belong to other parts. */
@@ -70,8 +72,10 @@ function targetOf(name: string): { path: string[]; kind: LeafKind } | null {
   const fixed = BY_VARIABLE.get(name)
   if (fixed) return { path: fixed.key.split('.'), kind: fixed.kind }
   const agent = AGENT_VARIABLE.exec(name)
-  if (agent?.[1] && agent[2])
-    return { path: ['agents', agent[1].toLowerCase().replaceAll('_', '-'), agent[2].toLowerCase()], kind: 'text' }
+  if (agent?.[1] && agent[2]) {
+    const field = agent[2].toLowerCase() as keyof typeof AGENT_FIELDS
+    return { path: ['agents', agent[1].toLowerCase().replaceAll('_', '-'), field], kind: AGENT_FIELDS[field] }
+  }
   if (name.startsWith(SET_PREFIX) && name.length > SET_PREFIX.length)
     return { path: ['env', 'set', name.slice(SET_PREFIX.length)], kind: 'text' }
   return null

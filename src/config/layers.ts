@@ -6,11 +6,13 @@ import type { ConfigFile, ConfigProblem } from './config.ts'
 import { type Path, checkShape, keyOf } from './problems.ts'
 import {
   type ConfigInput,
+  type UserConfigInput,
   MAX_CONFIG_ALIASES,
   MAX_CONFIG_BYTES,
   VERIFY_TIMEOUT_SECONDS,
   configSchema,
   durationSeconds,
+  userConfigSchema,
 } from './schema.ts'
 
 export interface Leaf {
@@ -34,27 +36,42 @@ export interface RawLayer {
 
 const EMPTY: Layer = { leaves: new Map(), problems: [] }
 
-/** Reads a configuration file; null is an absent one. */
+/** Reads a project's file; null is an absent one. */
 export function fileLayer(file: ConfigFile | null): Layer {
-  if (!file) return EMPTY
+  const raw = file && parseFile(file)
+  if (!raw) return EMPTY
+  return Array.isArray(raw) ? { leaves: new Map(), problems: raw } : readLayer(raw)
+}
+
+/** A person's file as layers, lower first: what it says of every project, and what it says of this one. */
+export function userLayers(file: ConfigFile | null, projectId: string | null): Layer[] {
+  const raw = file && parseFile(file)
+  if (!raw) return []
+  const problems = Array.isArray(raw) ? raw : shapeProblems(raw, userConfigSchema)
+  if (Array.isArray(raw) || problems.length > 0) return [{ leaves: new Map(), problems }]
+  const { projects, ...general } = (withoutNulls(raw.value) ?? {}) as UserConfigInput
+  const own = projectId === null ? undefined : projects?.[projectId]
+  return [
+    layerOf(general, raw.locate),
+    ...(own === undefined ? [] : [layerOf(own, (path) => raw.locate(['projects', projectId ?? '', ...path]))]),
+  ]
+}
+
+/** The file's value, or why it can't be read at all. */
+function parseFile(file: ConfigFile): RawLayer | ConfigProblem[] {
   const parsed = parsePlainYaml(file.text, {
     maxBytes: MAX_CONFIG_BYTES,
     maxAliases: MAX_CONFIG_ALIASES,
     scalars: 'typed',
   })
-  if (!parsed.ok) {
-    return {
-      leaves: new Map(),
-      problems: parsed.problems.map(({ line, text }) => ({ file: file.name, line, key: '(file)', text })),
-    }
-  }
-  return readLayer({
+  if (!parsed.ok) return parsed.problems.map(({ line, text }) => ({ file: file.name, line, key: '(file)', text }))
+  return {
     value: parsed.value,
     locate: (path) => {
       const line = parsed.lineOf(path)
       return { source: `${file.name}:${line}`, file: file.name, line }
     },
-  })
+  }
 }
 
 /** Flags as configuration keys, nested or dotted (`limits.attempts`). Undefined ones are absent. */
@@ -68,16 +85,25 @@ export function flagLayer(flags: Record<string, unknown>): Layer {
 
 /** Checks a raw layer against the schema and takes its leaves. */
 export function readLayer(raw: RawLayer): Layer {
+  const problems = shapeProblems(raw, configSchema)
+  if (problems.length > 0) return { leaves: new Map(), problems }
+  return layerOf((withoutNulls(raw.value) ?? {}) as ConfigInput, raw.locate)
+}
+
+function shapeProblems(raw: RawLayer, schema: typeof configSchema | typeof userConfigSchema): ConfigProblem[] {
   const value = withoutNulls(raw.value)
-  if (value === undefined) return EMPTY
-  const problems = checkShape(configSchema, value).map(({ path, text }): ConfigProblem => {
+  if (value === undefined) return []
+  return checkShape(schema, value).map(({ path, text }) => {
     const { file, line } = raw.locate(path)
     return { file, line, key: keyOf(path), text }
   })
-  if (problems.length > 0) return { leaves: new Map(), problems }
+}
+
+/** The leaves of a value that has the schema's shape. */
+function layerOf(value: ConfigInput, locate: RawLayer['locate']): Layer {
   const leaves = new Map<string, Leaf>()
-  for (const [path, leaf] of leavesOf(value as ConfigInput)) {
-    const { source, file, line } = raw.locate(path)
+  for (const [path, leaf] of leavesOf(value)) {
+    const { source, file, line } = locate(path)
     leaves.set(path.join('.'), { value: leaf, source, at: { file, line } })
   }
   return { leaves, problems: [] }

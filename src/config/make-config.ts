@@ -5,14 +5,15 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readAgents } from './agents.ts'
-import type { Config, ConfigFile, ConfigProblem, ProjectFiles, Resolution } from './config.ts'
+import { checkCheckout } from './checkout.ts'
+import type { Config, ConfigFile, ConfigProblem, ConfigSource, ProjectFiles, Resolution, SchemaName } from './config.ts'
 import { guessCommands } from './guess.ts'
 import { hint } from './nearest.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
 import { listPipelines, parsePipeline, readBuiltInPipelines } from './pipelines.ts'
 import { renderConfig } from './render.ts'
 import { type Leaves, makePolicy, mergeLayers, sourcesOf } from './resolve.ts'
-import { configSchema } from './schema.ts'
+import { configSchema, userConfigSchema } from './schema.ts'
 
 /** Instructions of a role; real ones have one or two thousand characters, and every run pays for them. */
 const MAX_PROMPT_BYTES = 64 << 10
@@ -47,9 +48,11 @@ export function findAssets(from: string): string {
   }
 }
 
-/** JSON Schema (draft 7, which editors know best) of a configuration or a pipeline file. */
-export function jsonSchema(of: 'config' | 'pipeline'): Record<string, unknown> {
-  return { ...z.toJSONSchema(of === 'config' ? configSchema : pipelineSchema, { io: 'input', target: 'draft-7' }) }
+const SCHEMAS = { config: configSchema, user: userConfigSchema, pipeline: pipelineSchema }
+
+/** JSON Schema (draft 7, which editors know best) of a file. */
+export function jsonSchema(of: SchemaName): Record<string, unknown> {
+  return { ...z.toJSONSchema(SCHEMAS[of], { io: 'input', target: 'draft-7' }) }
 }
 
 interface Request {
@@ -64,17 +67,23 @@ function resolve(request: Request): Resolution {
   const { leaves, problems } = mergeLayers(request.layers)
   const { roles, agents, problems: agentProblems } = readAgents(leaves, request.deps.agents ?? [])
   const chosen = choosePipeline(request, leaves)
-  const { prompts, problems: promptProblems } = chosen.pipeline
-    ? readPrompts(request, chosen.pipeline)
-    : { prompts: {}, problems: [] }
-  const all = [...problems, ...agentProblems, ...chosen.problems, ...promptProblems]
+  const {
+    prompts,
+    sources: promptSources,
+    problems: promptProblems,
+  } = chosen.pipeline ? readPrompts(request, chosen.pipeline) : { prompts: {}, sources: [], problems: [] }
+  const all = [...problems, ...agentProblems, ...checkCheckout(leaves), ...chosen.problems, ...promptProblems]
   if (all.length > 0 || !chosen.pipeline) return { ok: false, problems: all }
   const policy = makePolicy({ leaves, roles, agents, pipeline: chosen.pipeline, prompts })
   const prefix = leaves.get('prefix')?.value as string | null
-  return { ok: true, project: { policy, prefix, prompts, sources: sourcesOf(leaves) } }
+  const sources = [...sourcesOf(leaves), ...chosen.sources, ...promptSources].sort((a, b) => (a.key < b.key ? -1 : 1))
+  return { ok: true, project: { policy, prefix, prompts, sources } }
 }
 
-function choosePipeline(request: Request, leaves: Leaves): { pipeline: Pipeline | null; problems: ConfigProblem[] } {
+function choosePipeline(
+  request: Request,
+  leaves: Leaves,
+): { pipeline: Pipeline | null; sources: ConfigSource[]; problems: ConfigProblem[] } {
   const leaf = leaves.get('pipeline')
   const name = request.pipeline ?? (leaf?.value as string)
   const at = request.pipeline === null && leaf ? leaf.at : { file: 'task', line: null }
@@ -84,20 +93,24 @@ function choosePipeline(request: Request, leaves: Leaves): { pipeline: Pipeline 
     const names = listed.map((entry) => entry.name)
     return {
       pipeline: null,
+      sources: [],
       problems: [
         { ...at, key: 'pipeline', text: `unknown pipeline "${name}"${hint(name, names)}; known: ${names.join(', ')}` },
       ],
     }
   }
-  return { pipeline: found.pipeline, problems: found.problems }
+  const stages = found.pipeline?.stages.map((stage) => stage.name) ?? []
+  const sources = [{ key: `pipelines.${name}`, value: stages, source: found.file }]
+  return { pipeline: found.pipeline, sources, problems: found.problems }
 }
 
 /** Instructions of every role of the pipeline: the project's own, else the package's. */
 function readPrompts(
   request: Request,
   pipeline: Pipeline,
-): { prompts: Record<string, string>; problems: ConfigProblem[] } {
+): { prompts: Record<string, string>; sources: ConfigSource[]; problems: ConfigProblem[] } {
   const prompts: Record<string, string> = {}
+  const sources: ConfigSource[] = []
   const problems: ConfigProblem[] = []
   for (const stage of pipeline.stages) {
     const { role } = stage
@@ -112,9 +125,12 @@ function readPrompts(
         key: `prompts.${role}`,
         text: fault,
       })
-    else if (file) prompts[role] = file.text
+    else if (file) {
+      prompts[role] = file.text
+      sources.push({ key: `prompts.${role}`, value: `${Buffer.byteLength(file.text)} bytes`, source: file.name })
+    }
   }
-  return { prompts, problems }
+  return { prompts, sources, problems }
 }
 
 function builtInPrompt(assets: string, role: string): ConfigFile | null {

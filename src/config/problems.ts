@@ -64,7 +64,10 @@ function deepest(branches: z.core.$ZodIssue[][]): z.core.$ZodIssue[] | null {
 
 function suggestKey(key: string, at: Path, known: string[]): string {
   const parent = keyOf(at)
-  const prefix = at.length > 0 ? `${parent.replaceAll(/\[\d+\]/g, '[]').replace(/^agents\..*$/, 'agents.*')}.` : ''
+    .replaceAll(/\[\d+\]/g, '[]')
+    .replace(/^projects\.[^.]+/, 'projects.*')
+    .replace(/(^|\.)agents\..*$/, '$1agents.*')
+  const prefix = at.length > 0 ? `${parent}.` : ''
   const siblings = known
     .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes('.'))
     .map((name) => name.slice(prefix.length))

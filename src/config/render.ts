@@ -7,6 +7,8 @@ import type { InitChoices } from './config.ts'
 export function renderConfig(choices: InitChoices): string {
   const commands = choices.verify === 'none' ? ['none'] : choices.verify
   return [
+    // An editor that speaks to yaml-language-server checks and completes the file by what `orch init` puts beside it.
+    '# yaml-language-server: $schema=.orch/schema.json',
     '# Orch: how tasks of this repository are worked on, judged and landed.',
     '# Every key is optional. `orch config check` checks this file, `orch config explain` shows what is in force and why.',
     '# What judges a change is read from the base branch: commit and push this file.',
@@ -55,6 +57,8 @@ function verifyText(commands: string[]): string {
 }
 
 function agentsText(agent: string | null): string[] {
-  if (agent === null) return ['# agents:', '#   developer: { agent: claude }', '#   reviewer: { agent: claude }']
-  return [stringify({ agents: { developer: { agent }, reviewer: { agent } } }, { lineWidth: 0 }).trimEnd()]
+  const more =
+    '# A role may also say: model: opus, effort: low|medium|high, fallback: [codex] (who takes over from a limited agent)'
+  if (agent === null) return ['# agents:', '#   developer: { agent: claude }', '#   reviewer: { agent: claude }', more]
+  return [stringify({ agents: { developer: { agent }, reviewer: { agent } } }, { lineWidth: 0 }).trimEnd(), more]
 }

@@ -18,6 +18,7 @@ type Given = {
   user?: string
   env?: ConfigLayers['env']
   flags?: Record<string, unknown>
+  projectId?: string
   pipeline?: string
   files?: Partial<ProjectFiles>
 }
@@ -28,6 +29,7 @@ function resolve(given: Given): ReturnType<typeof config.resolve> {
     layers: {
       env: given.env ?? {},
       user: file('config.yml', given.user),
+      projectId: given.projectId ?? null,
       ...(given.flags ? { flags: given.flags } : {}),
     },
     files: { config: file('.orch.yml', given.project), pipelines: [], prompts: {}, ...given.files },
@@ -77,6 +79,53 @@ test('the nearest layer wins, leaf by leaf, and every value knows its source', (
     '.orch.yml:1',
   ])
   expect(result.prefix).toBe('SHOP')
+})
+
+describe("a person's part for one project", () => {
+  const user =
+    'approval: auto\nlimits: { attempts: 5 }\nprojects:\n  SHOP:\n    approval: human\n    limits:\n      attempts: 7\n      parallel: 9\n  WEB: { limits: { attempts: 8 } }\n'
+
+  test('wins over the rest of the file, loses to the project itself, and is none of another project’s business', () => {
+    const shop = good({
+      user,
+      project: 'limits: { parallel: 3 }\n',
+      projectId: 'SHOP',
+      env: { ORCH_LIMITS_INFRA: '0' },
+    })
+    expect(shop.policy).toMatchObject({ approval: 'human', limits: { attempts: 7, parallel: 3, infra: 0 } })
+    expect(['approval', 'limits.attempts', 'limits.parallel'].map((key) => source(shop, key))).toEqual([
+      'config.yml:5',
+      'config.yml:7',
+      '.orch.yml:1',
+    ])
+    expect(good({ user, projectId: 'WEB' }).policy).toMatchObject({ approval: 'auto', limits: { attempts: 8 } })
+    expect(good({ user, projectId: 'OTHER' }).policy).toMatchObject({ approval: 'auto', limits: { attempts: 5 } })
+    expect(good({ user }).policy).toMatchObject({ approval: 'auto', limits: { attempts: 5 } })
+  })
+
+  test.each<[string, number, string, RegExp]>([
+    ['projects:\n  SHOP:\n    limits: { attemps: 3 }\n', 3, 'projects.SHOP.limits.attemps', /did you mean "attempts"/],
+    [
+      'projects:\n  SHOP:\n    agents: { developer: { modell: x } }\n',
+      3,
+      'projects.SHOP.agents.developer.modell',
+      /did you mean "model"/,
+    ],
+    ['projects:\n  shop: {}\n', 2, 'projects.shop', /prefix of a project/],
+    ['projects: [SHOP]\n', 1, 'projects', /group of projects/],
+    ['projects:\n  SHOP: { prefix: WEB }\n', 2, 'projects.SHOP.prefix', /unknown key/],
+    ['projects:\n  SHOP: { projects: {} }\n', 2, 'projects.SHOP.projects', /unknown key/],
+  ])('%j is a problem, whatever the project', (user, line, key, text) => {
+    for (const projectId of ['SHOP', 'WEB'])
+      expect(problems({ user, projectId })).toEqual([
+        { file: 'config.yml', line, key, text: expect.stringMatching(text) },
+      ])
+  })
+
+  test('an empty place is nothing', () => {
+    for (const user of ['projects:\n', 'projects:\n  SHOP:\n', '# nothing\n'])
+      expect(good({ user, projectId: 'SHOP' }).policy).toEqual(good({}).policy)
+  })
 })
 
 test.each(['', '   ', undefined])('an empty variable (%j) erases nothing', (value) => {
@@ -135,6 +184,21 @@ describe('agents', () => {
     expect(programOf(policy, { role: 'reviewer', agent: 'command' })).toEqual({ command: 'y' })
   })
 
+  test('effort and who may take over belong to the role; whoever a higher layer chose takes over from nobody', () => {
+    const project = 'agents:\n  developer: {agent: claude, effort: low, fallback: [scripted, command, scripted]}\n'
+    const roles = (env: ConfigLayers['env']) => good({ project, env }).policy.roles
+    expect(roles({})).toEqual({ developer: { agent: 'claude', effort: 'low', fallback: ['scripted', 'command'] } })
+    expect(roles({ ORCH_AGENTS_DEVELOPER_AGENT: 'scripted', ORCH_AGENTS_DEVELOPER_EFFORT: 'high' })).toEqual({
+      developer: { agent: 'scripted', effort: 'high', fallback: ['command'] },
+    })
+    expect(roles({ ORCH_AGENTS_DEVELOPER_FALLBACK: 'command' })).toEqual({
+      developer: { agent: 'claude', effort: 'low', fallback: ['command'] },
+    })
+    expect(roles({ ORCH_AGENTS_DEVELOPER_FALLBACK: '[]' })).toEqual({
+      developer: { agent: 'claude', effort: 'low', fallback: [] },
+    })
+  })
+
   test("roles and agents are told apart, and a command beside a role is its agent's", () => {
     const { policy } = good({
       project:
@@ -166,6 +230,14 @@ describe('agents', () => {
       /unknown agent "claud" \(did you mean "claude"\?\)/,
     ],
     ['a model of an agent', 'agents:\n  claude:\n    model: opus\n', 3, 'agents.claude.model', /under the role/],
+    ['an effort of an agent', 'agents:\n  claude:\n    effort: low\n', 3, 'agents.claude.effort', /under the role/],
+    [
+      'an unknown stand-in',
+      'agents:\n  developer:\n    agent: claude\n    fallback: [scriptd]\n',
+      4,
+      'agents.developer.fallback',
+      /unknown agent "scriptd" \(did you mean "scripted"\?\)/,
+    ],
     ['a command of a role', 'agents:\n  developer:\n    command: x\n', 3, 'agents.developer.command', /agent: command/],
   ])('%s', (_name, project, line, key, text) => {
     expect(problems({ project })).toEqual([{ file: '.orch.yml', line, key, text: expect.stringMatching(text) }])
@@ -228,6 +300,16 @@ describe('pipelines and prompts', () => {
       { file: '.orch.yml', line: 2, key: 'pipeline', text: expect.stringContaining('did you mean "direct"') },
     ])
     expect(problems({ pipeline: 'none' })).toMatchObject([{ file: 'task', key: 'pipeline' }])
+  })
+
+  test('of the pipeline and the instructions in force it is said where they stand', () => {
+    const files = { prompts: { developer: { name: '.orch/prompts/developer.md', text: 'Be quick.' } } }
+    const result = good({ files })
+    expect(result.sources.filter(({ key }) => /^(pipelines|prompts)\./.test(key))).toEqual([
+      { key: 'pipelines.direct', value: ['develop', 'publish', 'review', 'land'], source: 'built-in direct.yml' },
+      { key: 'prompts.developer', value: '9 bytes', source: '.orch/prompts/developer.md' },
+      { key: 'prompts.reviewer', value: expect.stringMatching(/^\d+ bytes$/), source: 'built-in reviewer.md' },
+    ])
   })
 
   test('a role without instructions, and empty or endless ones, are problems', () => {

@@ -1,4 +1,4 @@
-// The cascade: flag > environment > project > user > default, one leaf at a time, and the policy made of it.
+// The cascade: flag > environment > project > user (for this project, then for all) > default, one leaf at a time, and the policy made of it.
 // Invariant: pure; the same layers give the same policy and the same hash, in whatever order their keys stand.
 
 import { createHash } from 'node:crypto'
@@ -6,7 +6,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import type { AgentProgram, Policy, RoleChoice } from '../core/policy.ts'
 import type { ConfigLayers, ConfigProblem, ConfigSource } from './config.ts'
 import { environmentLayer } from './environment.ts'
-import { type Layer, type Leaf, fileLayer, flagLayer } from './layers.ts'
+import { type Layer, type Leaf, fileLayer, flagLayer, userLayers } from './layers.ts'
 import { LEAVES, PROTECTED_PATHS } from './schema.ts'
 
 /** All leaves that count, by key, defaults included. */
@@ -19,7 +19,7 @@ export function mergeLayers(layers: ConfigLayers): { leaves: Leaves; problems: C
   const leaves: Leaves = new Map(Object.entries(LEAVES).map(([key, { value }]) => [key, { value, ...DEFAULT_AT }]))
   const problems: ConfigProblem[] = []
   const lowestFirst: Layer[] = [
-    fileLayer(layers.user),
+    ...userLayers(layers.user, layers.projectId),
     fileLayer(layers.project),
     environmentLayer(layers.env),
     flagLayer(layers.flags ?? {}),
@@ -75,6 +75,7 @@ export function makePolicy(parts: {
   const policy: Omit<Policy, 'configHash'> = {
     pipeline: parts.pipeline,
     base: value('base'),
+    checkout: { sparse: value('checkout.sparse') },
     setup: value('setup'),
     verify: value('verify'),
     verifyParallel: value('parallelVerify'),

@@ -12,7 +12,7 @@ const config = makeConfig({ assets })
 
 function problemsOf(text: string): [number | null, string, string][] {
   const resolution = config.resolve({
-    layers: { env: {}, user: null },
+    layers: { env: {}, user: null, projectId: null },
     files: { config: { name: '.orch.yml', text }, pipelines: [], prompts: {} },
     pipeline: null,
   })
@@ -52,6 +52,15 @@ test.each<[string, number, string, RegExp]>([
   ['env: {pass: [A-B]}', 1, 'env.pass[0]', /environment variable/],
   ['env: {set: {A: [1]}}', 1, 'env.set.A', /text, a number/],
   ['agents: {Developer: {agent: x}}', 1, 'agents.Developer', /role or an agent/],
+  [
+    'agents:\n  developer: {agent: claude, effort: max}',
+    2,
+    'agents.developer.effort',
+    /one of low, medium, high, not "max"/,
+  ],
+  ['agents:\n  developer: {agent: claude, fallback: codex}', 2, 'agents.developer.fallback', /must be a list/],
+  ['agents:\n  developer: {fallback: [codex]}', 2, 'agents.developer.fallback', /names nobody to take over from/],
+  ['projects: {SHOP: {}}', 1, 'projects', /unknown key/],
   ['knownFailures: ["("]', 1, 'knownFailures[0]', /regular expression/],
   ['commits: {pattern: "["}', 1, 'commits.pattern', /regular expression/],
   ['- a', 1, '(file)', /group of keys/],
@@ -82,7 +91,7 @@ env: { pass: [NPM_TOKEN], set: { TZ: UTC, PORT: 8080, X: true } }
 approval: auto
 land: { method: squash }
 agents:
-  developer: { agent: claude, model: opus }
+  developer: { agent: claude, model: opus, effort: high, fallback: [codex] }
   command: { command: python3 agent.py }
 limits: { attempts: 3, runMinutes: 0.5, parallel: 4, transient: 6, infra: 3 }
 protected: ["migrations/**"]
@@ -126,11 +135,12 @@ test('defaults satisfy the schema', () => {
 test('the committed schemas are those of the code', () => {
   const read = (name: string): unknown => JSON.parse(readFileSync(join(assets, 'schemas', name), 'utf8'))
   expect(read('orch.schema.json')).toEqual(JSON.parse(JSON.stringify(jsonSchema('config'))))
+  expect(read('user.schema.json')).toEqual(JSON.parse(JSON.stringify(jsonSchema('user'))))
   expect(read('pipeline.schema.json')).toEqual(JSON.parse(JSON.stringify(jsonSchema('pipeline'))))
 })
 
 test('the JSON Schemas refuse unknown keys and describe every key', () => {
-  for (const of of ['config', 'pipeline'] as const) {
+  for (const of of ['config', 'user', 'pipeline'] as const) {
     const schema = jsonSchema(of) as {
       additionalProperties: boolean
       properties: Record<string, { description?: string }>

@@ -2,6 +2,7 @@
 // Invariant: every key is optional; an unknown key is a problem, never ignored.
 
 import { z } from 'zod'
+import { EFFORTS } from '../core/policy.ts'
 
 /** Bytes of a configuration file. Real ones have a few hundred; past this somebody is trying something. */
 export const MAX_CONFIG_BYTES = 256 << 10
@@ -119,21 +120,31 @@ const verifyCommand = z.union(
 )
 
 const NAME = /^[a-z][a-z0-9-]{0,39}$/
+const PREFIX = /^[A-Z][A-Z0-9]{0,9}$/
 const ENV_NAME = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/
 const envName = z.string().regex(ENV_NAME, { error: 'must be the name of an environment variable' })
 
+const agentName = (what: string): z.ZodString => {
+  const error = 'must be the name of an agent'
+  return z.string({ error }).regex(NAME, { error }).describe(what)
+}
+
 const agentEntry = group(
   {
-    agent: z
-      .string({ error: 'must be the name of an agent' })
-      .regex(NAME, { error: 'must be the name of an agent' })
-      .describe('For a role: which agent plays it.')
-      .optional(),
+    agent: agentName('For a role: which agent plays it.').optional(),
     model: text('For a role: the model, as the agent names it.').optional(),
+    effort: z
+      .enum(EFFORTS, { error: `must be one of ${EFFORTS.join(', ')}` })
+      .describe("For a role: how hard the model should think. Default: the agent's own.")
+      .optional(),
+    fallback: list(
+      agentName('Name of an agent.'),
+      'For a role: agents that may take over, in this order, while the chosen one is limited, keeps failing, is missing or not logged in.',
+    ).optional(),
     bin: text('For an agent: path or name of its program.').optional(),
     command: text('For the agent `command`: the shell command to run.').optional(),
   },
-  'A role (agent, model) or an agent (bin, command).',
+  'A role (agent, model, effort, fallback) or an agent (bin, command).',
 )
 
 /** Branch names by git's own rules, the ones a person could break by accident. */
@@ -143,7 +154,7 @@ export const configSchema = group(
   {
     prefix: z
       .string({ error: 'must be text' })
-      .regex(/^[A-Z][A-Z0-9]{0,9}$/, { error: 'must be 1 to 10 capital letters and digits, a letter first' })
+      .regex(PREFIX, { error: 'must be 1 to 10 capital letters and digits, a letter first' })
       .describe('Prefix of task ids, such as SHOP in SHOP-12.')
       .optional(),
     base: z
@@ -157,6 +168,15 @@ export const configSchema = group(
       .regex(NAME, { error: 'must be the name of a pipeline' })
       .describe('Pipeline of new tasks. Default: direct.')
       .optional(),
+    checkout: group(
+      {
+        sparse: list(
+          insidePath('Folder, relative to the root of the repository.'),
+          'Folders that are checked out, beside all files at the root. Default: everything.',
+        ).optional(),
+      },
+      'What of the repository agents and verification see.',
+    ).optional(),
     setup: list(text('Shell command.'), 'Commands that make a fresh checkout ready, in order.').optional(),
     verify: z
       .union([z.literal('none'), list(verifyCommand, 'Commands that must exit 0 before anything lands, in order.')], {
@@ -244,10 +264,26 @@ export const configSchema = group(
       'Policy of commits.',
     ).optional(),
   },
-  'Orch: configuration of a project (.orch.yml) or of a person (config.yml).',
+  'Orch: configuration of a project (.orch.yml).',
 )
 
 export type ConfigInput = z.infer<typeof configSchema>
+
+/** A person's own file: the same keys for all projects, and under `projects` for one of them. */
+export const userConfigSchema = configSchema
+  .extend({
+    projects: z
+      .record(
+        z.string().regex(PREFIX, { error: 'must be the prefix of a project' }),
+        configSchema.omit({ prefix: true }).describe('What holds in this project, over the rest of this file.'),
+        { error: 'must be a group of projects, each under its prefix' },
+      )
+      .describe('By prefix of a project: what holds there, over the rest of this file. What its .orch.yml says wins.')
+      .optional(),
+  })
+  .describe("Orch: a person's own configuration (config.yml in ORCH_HOME).")
+
+export type UserConfigInput = z.infer<typeof userConfigSchema>
 
 /** How one key is written in an environment variable. */
 export type LeafKind = 'text' | 'number' | 'truth' | 'list'
@@ -257,6 +293,7 @@ export const LEAVES: Record<string, { kind: LeafKind; value: unknown }> = {
   prefix: { kind: 'text', value: null },
   base: { kind: 'text', value: null },
   pipeline: { kind: 'text', value: 'direct' },
+  'checkout.sparse': { kind: 'list', value: [] },
   setup: { kind: 'list', value: [] },
   verify: { kind: 'list', value: [] },
   parallelVerify: { kind: 'truth', value: false },
@@ -280,4 +317,12 @@ export const LEAVES: Record<string, { kind: LeafKind; value: unknown }> = {
   'commits.pattern': { kind: 'text', value: null },
 }
 
-export const AGENT_FIELDS = ['agent', 'model', 'bin', 'command'] as const
+/** Fields under `agents.NAME`. */
+export const AGENT_FIELDS = {
+  agent: 'text',
+  model: 'text',
+  effort: 'text',
+  fallback: 'list',
+  bin: 'text',
+  command: 'text',
+} as const satisfies Record<string, LeafKind>

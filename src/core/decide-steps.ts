@@ -17,8 +17,10 @@ import {
 } from './draft.ts'
 import { isTerminal } from './lifecycle.ts'
 import type { Command } from './messages.ts'
-import { applyTrouble, cancelNow, judgedStage, troubleOf } from './outcomes.ts'
-import { firstStage, nextStage } from './pipeline.ts'
+import { accountEventsOf } from './account.ts'
+import { applyTrouble, canFailOver, cancelNow, judgedStage, troubleOf } from './outcomes.ts'
+import { firstStage, nextStage, stageOf } from './pipeline.ts'
+import { type Policy, mayFailOver } from './policy.ts'
 import { type RefusalCode, refuse } from './refusals.ts'
 import { mayBegin } from './schedule.ts'
 import { approvalOf } from './task.ts'
@@ -99,16 +101,23 @@ function beginRun(draft: Draft, command: Extract<Command, { type: 'begin-run' }>
   const { task, now } = draft
   if (task.step?.kind !== 'run' || !task.policy) return refuse('stale-step')
   if (task.runId === command.runId) return decided(draft)
+  const { runId, role, agent, model, why } = command
   const may = mayBegin(draft.account, now)
   if (!may.ok) {
+    // It could begin when it was chosen; since then another run has met a limit. Who can begin now is soon seen.
+    const soon = !command.lastResort && mayFailOver(task.policy, role) ? now + CHOOSE_AGAIN_MS : may.until
     queueStep(draft, task.step, {
-      why: `${command.agent} is limited: ${may.why}`,
-      runAt: may.until,
+      why: `${agent} ${may.why}`,
+      runAt: Math.min(soon, may.until),
       waitingFor: 'limit',
+      waitingAgent: agent,
     })
     return decided(draft)
   }
-  const { runId, role, agent, model, why } = command
+  if (may.canary) {
+    const until = now + longestRunMs(task.policy, task.step.stage)
+    emitAccount(draft, { type: 'account.canary_begun', data: { runId, until } })
+  }
   emit(draft, {
     type: 'run.begun',
     data: { runId, stage: task.step.stage, role, agent, model, attempt: task.attempts.code + 1, why },
@@ -116,16 +125,33 @@ function beginRun(draft: Draft, command: Extract<Command, { type: 'begin-run' }>
   return decided(draft)
 }
 
+/** Long enough for the decision that was overtaken to be on the books, short beside any limit. */
+const CHOOSE_AGAIN_MS = 1_000
+
+/** A run's start, the time it is given to end and its work to be taken out: ten minutes beside its limit are far more. */
+const AROUND_A_RUN_MS = 10 * 60_000
+
+function longestRunMs(policy: Policy, stage: string): number {
+  const minutes = stageOf(policy.pipeline, stage)?.timeoutMinutes ?? policy.limits.runMinutes
+  return minutes * 60_000 + AROUND_A_RUN_MS
+}
+
 function endRun(draft: Draft, command: Extract<Command, { type: 'end-run' }>): Decision {
   const { type: _, task: __, epoch, ...data } = command
   const current = draft.task.epoch === epoch && draft.task.runId === command.runId && !isTerminal(draft.task.status)
   emit(draft, { type: 'run.ended', data })
-  emitAccount(draft, { type: 'account.charged', data: { costUsd: command.costUsd } })
+  const wasCanary = draft.account?.breaker?.canary?.runId === command.runId
+  const told = draft.account ? accountEventsOf(draft.account, command, draft.now) : []
+  for (const event of told) emitAccount(draft, event)
   const step = draft.task.step
   if (!current || step?.kind !== 'run') return decided(draft)
   const trouble = troubleOf(command.outcome)
   if (trouble) {
-    applyTrouble(draft, trouble, step)
+    // An agent's own trouble needs a person, who was told when it began. Where it has been seen to last, a task that
+    // only tried the agent again, or that another agent may do, needs none.
+    const lasts = told.some(({ type }) => type === 'account.opened') && (wasCanary || canFailOver(draft, step))
+    const { class: kind, code, text } = trouble
+    applyTrouble(draft, kind === 'hold' && lasts ? { class: 'infra', code, text } : trouble, step)
   } else if (draft.task.headSha === null) {
     applyTrouble(
       draft,

@@ -21,6 +21,7 @@ import { isTerminal } from './lifecycle.ts'
 import type { Command, TaskEvent } from './messages.ts'
 import { backStage, firstStage, stageOf } from './pipeline.ts'
 import { refuse } from './refusals.ts'
+import { mayBegin } from './schedule.ts'
 import { type Task, evolve } from './task.ts'
 import type { Step } from './lifecycle.ts'
 import { cancelNow, judgedStage, sendBack } from './outcomes.ts'
@@ -143,9 +144,7 @@ function retry(draft: Draft, parallel: number): Decision {
   // Where nothing has been judged yet, the configuration may have been mended: read it afresh. Later stages keep theirs.
   const repin = !task.policy || step.stage === firstStage(task.policy.pipeline).name
   emit(draft, { type: 'task.retried', data: { repin } })
-  // The person says that the limit is over; if it is not, the next run tells.
-  if (task.waitingFor === 'limit' && limitedUntil(draft.account, draft.now) !== null)
-    emitAccount(draft, { type: 'account.limited', data: { until: draft.now, reason: 'lifted' } })
+  letAgentTry(draft, task)
   if (step.kind === 'land' && task.policy) {
     const stage = stageOf(task.policy.pipeline, step.stage)
     if (stage) enterStage(draft, stage, 'retried')
@@ -153,6 +152,17 @@ function retry(draft: Draft, parallel: number): Decision {
     queueStep(draft, step, { why: 'retried' })
   }
   return decided(draft)
+}
+
+/** The person says that the agent can work again; if it can't, the next run tells. `task` is as it was before. */
+function letAgentTry(draft: Draft, task: Task): void {
+  const { account, now } = draft
+  const isItsTrouble = task.waitingFor === 'limit' || task.reason?.code.startsWith('agent-') === true
+  if (isItsTrouble && limitedUntil(account, now) !== null)
+    emitAccount(draft, { type: 'account.limited', data: { until: now, reason: 'lifted' } })
+  const isOpen = !mayBegin(draft.account, now).ok
+  if (isOpen && account?.breaker && account.breaker.retryAt !== null && limitedUntil(draft.account, now) === null)
+    emitAccount(draft, { type: 'account.canary_allowed', data: { from: now } })
 }
 
 /** The step a task without one goes on with: the work of its stage, done by an agent if only one can mend it. */

@@ -100,6 +100,8 @@ interface QueueOptions {
   why: string
   runAt?: number
   waitingFor?: WaitingFor
+  /** Whose limit or cooldown is waited out. */
+  waitingAgent?: string
 }
 
 /** Makes `step` the task's current one: a new epoch, its job (unless paused), and older jobs void. */
@@ -109,7 +111,11 @@ export function queueStep(draft: Draft, step: Step, options: QueueOptions): void
   const waiting = waits
     ? { for: 'train' as const, until: null }
     : options.waitingFor
-      ? { for: options.waitingFor, until: options.runAt ?? null }
+      ? {
+          for: options.waitingFor,
+          until: options.runAt ?? null,
+          ...(options.waitingAgent === undefined ? {} : { agent: options.waitingAgent }),
+        }
       : undefined
   emit(draft, { type: 'step.queued', data: { step, epoch, why: options.why, ...(waiting ? { waiting } : {}) } })
   draft.supersede = { task: draft.task.id, epoch }

@@ -3,11 +3,12 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { newAccount } from './account.ts'
+import { type Account, evolveAccount, newAccount } from './account.ts'
 import { decide } from './decide.ts'
 import { isTerminal } from './lifecycle.ts'
 import type { Command, Effect, Trouble } from './messages.ts'
 import { type Repository, newRepository } from './repository.ts'
+import type { RunOutcome } from './run.ts'
 import type { Task } from './task.ts'
 import { HEAD, MERGE, OPEN, POLICY } from './test-spec.ts'
 import { plan } from './train.ts'
@@ -19,11 +20,15 @@ interface Job {
   state: 'queued' | 'running' | 'over'
   /** How far its worker is. */
   phase: number
+  /** Not before. */
+  runAt: number
 }
 interface Sim {
   now: number
   tasks: Map<string, Task>
   repository: Repository
+  /** Of the one agent that all tasks share. */
+  account: Account
   jobs: Job[]
 }
 
@@ -37,23 +42,35 @@ const TROUBLES: Trouble[] = [
   { class: 'hold', code: 'x', text: 'x' },
 ]
 
+const OUTCOMES: RunOutcome[] = [
+  ...Array<RunOutcome>(12).fill({ kind: 'succeeded' }),
+  { kind: 'lost', text: 'x' },
+  { kind: 'timed-out', text: 'x' },
+  { kind: 'failed', code: 'rate-limit', text: 'x', exitCode: 1, retryAfterMs: 3_600_000 },
+  { kind: 'failed', code: 'overload', text: 'x', exitCode: 1 },
+  ...Array<RunOutcome>(4).fill({ kind: 'failed', code: 'crash', text: 'x', exitCode: 1 }),
+  { kind: 'failed', code: 'auth', text: 'x', exitCode: 1 },
+]
+
 /** Applies a command as the engine does; ends the job of whoever spoke last for it. */
 function submit(sim: Sim, command: Command, job?: Job): boolean {
   const task = sim.tasks.get(command.task) ?? null
-  const decision = decide({ task, repository: sim.repository, account: newAccount('bot') }, command, {
-    now: ++sim.now,
-    actor: 'ann',
-  })
+  const account = 'agent' in command || command.type === 'retry' || task?.runId ? sim.account : null
+  const decision = decide({ task, repository: sim.repository, account }, command, { now: ++sim.now, actor: 'ann' })
   if (job) job.state = 'over'
   if (!decision.ok) return false
   if (decision.state.task) sim.tasks.set(command.task, decision.state.task)
   sim.repository = decision.state.repository
+  const told = decision.events.flatMap(({ body }) => (body.stream === 'account' ? [body.event] : []))
+  if (account) expect(decision.state.account).toEqual(told.reduce(evolveAccount, account))
+  sim.account = decision.state.account ?? sim.account
   const { supersede } = decision
   for (const other of sim.jobs) {
     const isOld = supersede && other.effect.task === supersede.task && other.effect.epoch < supersede.epoch
     if (isOld && other.state === 'queued') other.state = 'over'
   }
-  for (const { effect } of decision.effects) if ('epoch' in effect) sim.jobs.push({ effect, state: 'queued', phase: 0 })
+  for (const { effect, runAt } of decision.effects)
+    if ('epoch' in effect) sim.jobs.push({ effect, state: 'queued', phase: 0, runAt })
   return true
 }
 
@@ -61,6 +78,7 @@ function submit(sim: Sim, command: Command, job?: Job): boolean {
 function work(sim: Sim, job: Job, seed: number): void {
   const { kind, task: id, epoch } = job.effect
   const at = { task: id, epoch }
+  sim.now = Math.max(sim.now, job.runAt)
   if (seed % 23 === 0) {
     // The service stops: the job goes back.
     Object.assign(job, { state: 'queued', phase: 0 })
@@ -114,7 +132,7 @@ function workRun(sim: Sim, job: Job, { task, seed }: { task: Task; seed: number 
     submit(sim, { type: 'begin-run', ...run, why: '' })
     return
   }
-  const outcome = seed % 9 ? ({ kind: 'succeeded' } as const) : ({ kind: 'lost', text: 'x' } as const)
+  const outcome = OUTCOMES[seed % OUTCOMES.length] ?? { kind: 'succeeded' }
   const used = { usage: { input: 1, output: 1, cacheRead: 0, cacheWrite: 0 }, costUsd: 1 }
   submit(sim, { type: 'end-run', ...run, outcome, sessionId: null, headSha: HEAD, ...used }, job)
 }
@@ -179,6 +197,7 @@ function stuck(sim: Sim, task: Task): string | null {
     ({ effect, state }) => effect.task === task.id && effect.epoch === task.epoch && state !== 'over',
   )
   const heads = plan(sim.repository.train).flatMap(({ prefix }) => prefix.map((entry) => entry.task))
+  if (task.waitingFor === 'limit' && (task.waitingUntil ?? 0) <= task.updatedAt) return 'put off to no later time'
   if (task.waitingFor === 'train' && !heads.includes(task.id))
     return sim.repository.train.entries.some((entry) => entry.task === task.id) ? null : 'in no line'
   return isLive ? null : `${task.status} for ${task.waitingFor} without a job`
@@ -200,7 +219,13 @@ const move = fc.record({ who: fc.nat(19), what: fc.nat(people.length - 1), task:
 test('L2, L6: whatever people say and wherever workers stop, every open task moves or has its owner', () => {
   fc.assert(
     fc.property(fc.array(move, { minLength: 150, maxLength: 300 }), (moves) => {
-      const sim: Sim = { now: 1, tasks: new Map(), repository: newRepository('T'), jobs: [] }
+      const sim: Sim = {
+        now: 1,
+        tasks: new Map(),
+        repository: newRepository('T'),
+        account: newAccount('bot'),
+        jobs: [],
+      }
       for (const [n, task] of IDS.entries()) {
         const dependencies = n === 2 ? ['T-0'] : []
         submit(sim, { ...OPEN, task, origin: task, dependsOn: dependencies, openDeps: dependencies })

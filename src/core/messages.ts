@@ -55,6 +55,8 @@ export type Command =
       agent: string
       model: string | null
       why: string
+      /** No agent that may work here can begin now, and this one can soonest: wait for it. */
+      lastResort?: boolean
     }
   | {
       type: 'end-run'
@@ -106,7 +108,13 @@ export type TaskEvent =
   | { type: 'task.started'; data: { policy: Policy; baseSha: string; branch: string } }
   | {
       type: 'step.queued'
-      data: { step: Step; epoch: number; why: string; waiting?: { for: WaitingFor; until: number | null } }
+      data: {
+        step: Step
+        epoch: number
+        why: string
+        /** `agent`: whose limit or cooldown it waits out. */
+        waiting?: { for: WaitingFor; until: number | null; agent?: string }
+      }
     }
   | { type: 'stage.entered'; data: { stage: string } }
   | { type: 'step.begun'; data: { epoch: number } }
@@ -164,8 +172,19 @@ export type RepositoryEvent =
   | { type: 'train.left'; data: { task: string } }
 
 export type AccountEvent =
-  | { type: 'account.limited'; data: { until: number; reason: string } }
+  /** `backoffs`: how many times in a row Orch itself chose how long, this one included. */
+  | { type: 'account.limited'; data: { until: number; reason: string; backoffs?: number } }
   | { type: 'account.charged'; data: { costUsd: number } }
+  /** A run ended in a way that speaks against the agent and not against its task. */
+  | { type: 'account.failed'; data: { runId: string; reason: string } }
+  /** Too many of those in a row: no run begins before `until`. */
+  | { type: 'account.opened'; data: { until: number } }
+  /** The one run that tries the agent again; given up past `until`. */
+  | { type: 'account.canary_begun'; data: { runId: string; until: number } }
+  /** The last one told nothing, or a person asks: the next run from then on tries the agent. */
+  | { type: 'account.canary_allowed'; data: { from: number } }
+  /** A run succeeded: nothing speaks against the agent any more. */
+  | { type: 'account.recovered'; data: Record<string, never> }
 
 /** An event on its stream. `stream` is a task's id, `repo:<project>` or `account:<agent>`. */
 export type StreamEvent =

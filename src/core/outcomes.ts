@@ -1,12 +1,10 @@
 // What a judged stage or a step in trouble leads to: on, back with findings, again later, or a person.
 // Invariant: only a code failure sends work back and spends a code attempt (S13); every repeat is counted in its own budget (S10).
 
-import { limitedUntil } from './account.ts'
 import {
   type Draft,
   addEffect,
   emit,
-  emitAccount,
   enterStage,
   gatesPassed,
   hold,
@@ -19,8 +17,9 @@ import {
 import type { Trouble } from './messages.ts'
 import type { RunOutcome } from './run.ts'
 import type { Step } from './lifecycle.ts'
-import { RUN_GATES, backStage } from './pipeline.ts'
-import { backoffMs } from './policy.ts'
+import { RUN_GATES, backStage, stageOf } from './pipeline.ts'
+import { backoffMs, mayFailOver } from './policy.ts'
+import { mayBegin } from './schedule.ts'
 import { type Finding, type Verdict, combine } from './verdict.ts'
 
 /** Budgets of a task whose project's policy is not known yet (its start itself is in trouble). */
@@ -141,13 +140,34 @@ function repeat(
     return
   }
   emit(draft, { type: 'retry.counted', data: { budget, why: `${trouble.code}: ${trouble.text}` } })
-  const runAt = draft.now + backoffMs(spent, trouble.retryAfterMs)
-  if (budget === 'transient') {
-    // Several runs of one account end one after the other: a short back-off must not cut a long limit short.
-    const until = Math.max(runAt, limitedUntil(draft.account, draft.now) ?? 0)
-    emitAccount(draft, { type: 'account.limited', data: { until, reason: trouble.code } })
+  const backoff = draft.now + backoffMs(spent, trouble.retryAfterMs)
+  const may = mayBegin(draft.account, draft.now)
+  const agent = draft.account?.id
+  if (may.ok || agent === undefined) {
+    queueStep(draft, step, {
+      why: trouble.text,
+      runAt: backoff,
+      waitingFor: budget === 'transient' ? 'limit' : 'timer',
+    })
+    return
   }
-  queueStep(draft, step, { why: trouble.text, runAt, waitingFor: budget === 'transient' ? 'limit' : 'timer' })
+  const why = `${agent} ${may.why}: ${trouble.text}`
+  if (!canFailOver(draft, step)) {
+    queueStep(draft, step, { why, runAt: Math.max(backoff, may.until), waitingFor: 'limit', waitingAgent: agent })
+  } else if (budget === 'transient') {
+    // Whether another agent is there and free is seen when one is chosen; if none is, the step waits then.
+    queueStep(draft, step, { why })
+  } else {
+    queueStep(draft, step, { why, runAt: backoff, waitingFor: 'timer' })
+  }
+}
+
+/** Whether the policy lets another agent do this step. */
+export function canFailOver(draft: Draft, step: Step): boolean {
+  const { policy } = draft.task
+  if (!policy) return false
+  const role = stageOf(policy.pipeline, step.stage)?.role
+  return role !== undefined && mayFailOver(policy, role)
 }
 
 /** What an ended run asks for, when it did not succeed. Whose fault it is follows from how it ended, never from its words. */

@@ -39,6 +39,8 @@ export interface Policy {
   /** Hash of everything that judges (this object and the pipeline); evidence names it. */
   configHash: string
   base: string | null
+  /** Folders that checkouts hold, with all root files; empty means everything. */
+  checkout: { sparse: string[] }
   setup: string[]
   /** `none`: the project says that it has nothing to verify with. Empty: nobody said, so nothing may land. */
   verify: VerifyCommand[] | 'none'
@@ -76,6 +78,12 @@ export function backoffMs(attempt: number, retryAfterMs?: number): number {
   if (retryAfterMs !== undefined && !Number.isNaN(retryAfterMs))
     return Math.min(Math.max(0, retryAfterMs), MAX_RETRY_AFTER_MS)
   return Math.min(BACKOFF.baseMs * 2 ** Math.min(attempt, 20), BACKOFF.maxMs)
+}
+
+/** Whether another agent may take over in a role: one that was named for it, or any where nobody chose. */
+export function mayFailOver(policy: Policy, role: string): boolean {
+  const { agent, fallback = [] } = policy.roles[role] ?? {}
+  return agent === undefined || fallback.some((name) => name !== agent)
 }
 
 /** How an agent's program is called in a role: what the role says, else what the agent's own entry says. */

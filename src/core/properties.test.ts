@@ -5,6 +5,8 @@ import type { Command, Trouble } from './messages.ts'
 import { explain } from './why.ts'
 import { HEAD, MAKE_GREEN, OPEN, POLICY, type World, report, taskIn, verdict, when, world } from './test-spec.ts'
 import { evolve } from './task.ts'
+import type { RunFailure } from './run.ts'
+import { evolveAccount } from './account.ts'
 import type { VerdictResult } from './verdict.ts'
 
 const results: VerdictResult[] = ['pass', 'fail', 'wait', 'unknown']
@@ -14,6 +16,8 @@ const troubles: Trouble[] = [
   { class: 'infra', code: 'setup-failed', text: 'x' },
   { class: 'hold', code: 'push-refused', text: 'x' },
 ]
+
+const failures: RunFailure[] = ['auth', 'crash', 'overload', 'malformed-stream']
 
 /** Everything anyone might say at any moment, sensible or not; `offset` makes some of it late. */
 const moves: ((w: World, seed: number) => Command)[] = [
@@ -26,6 +30,7 @@ const moves: ((w: World, seed: number) => Command)[] = [
       headSha: n % 3 ? HEAD : null,
       outcome: n % 2 ? { kind: 'lost', text: 'x' } : { kind: 'failed', code: 'rate-limit', text: 'x', exitCode: 1 },
     }),
+  (w, n) => report(w).end({ outcome: { kind: 'failed', code: failures[n % 4] ?? 'crash', text: 'x', exitCode: 1 } }),
   (w) => report(w).judge(MAKE_GREEN),
   (w) => report(w).judge([verdict('review', 'look', 'pass')]),
   (w, n) =>
@@ -52,6 +57,8 @@ const moves: ((w: World, seed: number) => Command)[] = [
 ]
 
 const script = fc.array(fc.record({ move: fc.nat(moves.length - 1), seed: fc.nat(11), late: fc.boolean() }), {
+  // fast-check's own choice would seldom go beyond ten.
+  size: 'max',
   maxLength: 60,
 })
 
@@ -96,6 +103,24 @@ test('no command ever leaves the table of statuses, nor an ended task', () => {
       })
     }),
     { numRuns: 2_000 },
+  )
+})
+
+test('S17: an account is the fold of its events, and whatever it puts off has a time that is ahead', () => {
+  fc.assert(
+    fc.property(script, (steps) => {
+      play(steps, (before, after) => {
+        const { account } = before.state
+        if (!after.last.ok || !account) return
+        const told = after.last.events.flatMap(({ body }) => (body.stream === 'account' ? [body.event] : []))
+        expect(after.state.account).toEqual(told.reduce(evolveAccount, account))
+        for (const { body } of after.last.events) {
+          if (body.event.type !== 'step.queued' || body.event.data.waiting?.for !== 'limit') continue
+          expect(body.event.data.waiting.until).toBeGreaterThan(after.now)
+        }
+      })
+    }),
+    { numRuns: 1_000 },
   )
 })
 

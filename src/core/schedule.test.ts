@@ -21,9 +21,9 @@ test('L3: age bounds order: what has waited longer than its priority is behind g
 
 test('a limited account begins nothing until its limit is over', () => {
   const account = { ...newAccount('bot'), limitedUntil: 5_000, limitReason: 'rate-limit' }
-  expect(mayBegin(account, 4_999)).toEqual({ ok: false, until: 5_000, why: 'rate-limit' })
-  expect(mayBegin(account, 5_000)).toEqual({ ok: true })
-  expect(mayBegin(null, 0)).toEqual({ ok: true })
+  expect(mayBegin(account, 4_999)).toEqual({ ok: false, until: 5_000, why: 'is limited (rate limit)' })
+  expect(mayBegin(account, 5_000)).toEqual({ ok: true, canary: false, why: '' })
+  expect(mayBegin(null, 0)).toMatchObject({ ok: true })
 })
 
 const entry = (task: string) => ({ task, epoch: 1, sha: task, enteredAt: 0 })

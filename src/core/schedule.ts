@@ -55,12 +55,38 @@ export function queueEffect(
   }
 }
 
-/** Whether a run on this account may begin now; if not, until when it must wait. */
-export function mayBegin(
-  account: Account | null,
-  now: number,
-): { ok: true } | { ok: false; until: number; why: string } {
+/** How soon, in ms, those who wait for another run's trial of an agent look again. A trial that ends tells nobody. */
+const TRIAL_RECHECK_MS = 60_000
+
+/** `why` is a sentence without its subject, the agent: `is limited (rate limit)`. */
+export type MayBegin = { ok: true; canary: boolean; why: string } | { ok: false; until: number; why: string }
+
+/**
+ * Whether a run on this account may begin now; if not, until when it must wait, which is always ahead. `canary`: it
+ * would be the one run that tries an agent whose breaker is open. `time` writes a time in ms into the sentence.
+ */
+export function mayBegin(account: Account | null, now: number, time?: (at: number) => string): MayBegin {
   const until = limitedUntil(account, now)
-  if (until === null) return { ok: true }
-  return { ok: false, until, why: account?.limitReason ?? 'limit' }
+  if (until !== null) {
+    const ends = time ? ` until ${time(until)}` : ''
+    return { ok: false, until, why: `is limited${ends} (${limitWords(account?.limitReason)})` }
+  }
+  const { breaker } = account ?? {}
+  if (!breaker || breaker.retryAt === null) return { ok: true, canary: false, why: '' }
+  const failed = `failed ${breaker.failures} runs in a row (${breaker.reason})`
+  if (breaker.retryAt > now) {
+    const when = time ? `at ${time(breaker.retryAt)}` : 'then'
+    return { ok: false, until: breaker.retryAt, why: `${failed}; one run tries it again ${when}` }
+  }
+  const { canary } = breaker
+  if (canary && canary.until > now) {
+    const soon = Math.min(canary.until, now + TRIAL_RECHECK_MS)
+    return { ok: false, until: soon, why: `${failed}; run ${canary.runId} is trying it again` }
+  }
+  return { ok: true, canary: true, why: `${failed}; this run tries it again` }
+}
+
+/** `rate limit` of the code `agent-rate-limit`. */
+export function limitWords(reason: string | null | undefined): string {
+  return (reason ?? 'limit').replace(/^agent-/, '').replaceAll('-', ' ')
 }

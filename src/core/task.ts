@@ -31,6 +31,8 @@ export interface Task extends TaskFields {
   status: TaskStatus
   waitingFor: WaitingFor | null
   waitingUntil: number | null
+  /** Whose limit or cooldown it waits out; rows of older versions lack it. */
+  waitingAgent?: string | null
   reason: Reason | null
   paused: boolean
   step: Step | null
@@ -87,6 +89,7 @@ function open(event: Extract<TaskEvent, { type: 'task.opened' }>, at: number): T
     status: data.openDeps.length > 0 ? 'blocked' : 'queued',
     waitingFor: null,
     waitingUntil: null,
+    waitingAgent: null,
     reason: null,
     paused: false,
     step: data.openDeps.length > 0 ? null : { kind: 'run', stage: data.stage },
@@ -115,7 +118,7 @@ function open(event: Extract<TaskEvent, { type: 'task.opened' }>, at: number): T
   }
 }
 
-const settled = { waitingFor: null, waitingUntil: null, reason: null } as const
+const settled = { waitingFor: null, waitingUntil: null, waitingAgent: null, reason: null } as const
 
 type Folds = {
   [K in Exclude<TaskEvent['type'], 'task.opened'>]: (
@@ -147,7 +150,7 @@ const FOLDS: Folds = {
     step: data.step,
     epoch: data.epoch,
     runId: null,
-    ...(data.waiting ? { status: 'waiting', waitingFor: data.waiting.for, waitingUntil: data.waiting.until } : {}),
+    ...(data.waiting ? waitingFor(data.waiting) : {}),
   }),
   'stage.entered': (task, data) => ({ ...task, stage: data.stage }),
   'step.begun': (task) => ({ ...task, ...settled, status: 'running' }),
@@ -222,6 +225,14 @@ const FOLDS: Folds = {
     landing: null,
   }),
   'task.done': (task) => ({ ...task, ...settled, status: 'done', step: null, epoch: task.epoch + 1, runId: null }),
+}
+
+function waitingFor({
+  for: what,
+  until,
+  agent,
+}: NonNullable<Extract<TaskEvent, { type: 'step.queued' }>['data']['waiting']>) {
+  return { status: 'waiting', waitingFor: what, waitingUntil: until, waitingAgent: agent ?? null } as const
 }
 
 function change(task: Task, event: Exclude<TaskEvent, { type: 'task.opened' }>, at: number): Task {

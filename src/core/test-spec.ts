@@ -26,6 +26,7 @@ export const POLICY: Policy = {
   pipeline: PIPELINE,
   configHash: 'c1',
   base: null,
+  checkout: { sparse: [] },
   setup: [],
   verify: [{ run: 'true', timeoutSeconds: 60, cwd: '.', paths: [] }],
   verifyParallel: false,
@@ -33,7 +34,7 @@ export const POLICY: Policy = {
   env: { pass: [], set: {} },
   approval: 'auto',
   land: { method: 'merge' },
-  roles: {},
+  roles: { maker: { agent: 'bot' }, judge: { agent: 'bot' } },
   agents: {},
   limits: { attempts: 3, transient: 2, infra: 2, runMinutes: 60, parallel: 4 },
   protected: [],
@@ -41,6 +42,9 @@ export const POLICY: Policy = {
   sandbox: { network: true, read: [] },
   commits: { pattern: null },
 }
+
+/** In ms. */
+export const MINUTE = 60_000
 
 export const HEAD = 'a'.repeat(40)
 const BASE = 'b'.repeat(40)

@@ -112,7 +112,7 @@ function explainWaiting(task: Task, facts: WhyFacts): Explanation {
     case 'train':
       return service(facts, 'Another change of this repository lands first; it is in line.')
     case 'limit':
-      return withRetry(task, service(facts, `The agent is at its limit${what}${until}; it goes on by itself.`))
+      return withRetry(task, service(facts, explainLimit(task, facts)))
     case 'timer':
       return withRetry(task, service(facts, `Something outside the code went wrong${what}; it is tried again${until}.`))
     case 'ci':
@@ -122,6 +122,12 @@ function explainWaiting(task: Task, facts: WhyFacts): Explanation {
     default:
       return { because: 'It waits.', owner: 'you', actions: [`orch task retry ${task.id}`] }
   }
+}
+
+/** Of a limit or of an agent that fails run after run: in both cases it goes on by itself, and the time is known. */
+function explainLimit(task: Task, facts: WhyFacts): string {
+  const at = task.waitingUntil === null ? '' : ` at ${facts.time(task.waitingUntil)}`
+  return `It waits for its agent and goes on by itself${at}: ${facts.because ?? 'the agent is at its limit'}.`
 }
 
 function withRetry(task: Task, explanation: Explanation): Explanation {

@@ -2,15 +2,28 @@
 // `Reader` only looks and opens nothing but the database; `App` acts and is built when first needed.
 
 import type { Actor } from '../core/messages.ts'
+import { type AgentProgram, type Effort, EFFORTS, type Policy } from '../core/policy.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { Usage } from '../core/run.ts'
 import type { Finding, VerdictResult } from '../core/verdict.ts'
 import type { RunEvent } from '../agents/agent.ts'
-import type { ConfigProblem, ConfigSource } from '../config/config.ts'
-import type { ArtifactRow, ChangeRow, JournalEntry, Project, ReviewRow, TaskLine } from '../store/store.ts'
+import type { ConfigProblem, ConfigSource, SchemaName } from '../config/config.ts'
+import type { DiffFile } from '../workspace/workspace.ts'
+import type {
+  ArtifactRow,
+  ChangeRow,
+  EvidenceRow,
+  IntentRow,
+  JournalEntry,
+  Project,
+  ReviewRow,
+  TaskLine,
+} from '../store/store.ts'
 import { TASK_STATUSES, type TaskStatus } from '../core/lifecycle.ts'
 
-export type { ChangeRow, JournalEntry, Project, ReviewRow, TaskLine, RunEvent, ConfigProblem, ConfigSource }
+export type { ChangeRow, DiffFile, JournalEntry, Project, ReviewRow, TaskLine, RunEvent, ConfigProblem, ConfigSource }
+
+export { type Effort, EFFORTS }
 
 /** All statuses, in the order in which people are shown them. */
 export const STATUSES: readonly TaskStatus[] = TASK_STATUSES
@@ -100,6 +113,62 @@ export interface WhyView {
   actions: string[]
 }
 
+/** A task above those it waits for. */
+export interface TaskNode {
+  id: string
+  title: string
+  stage: string
+  status: TaskStatus
+  waitingFor?: string
+  reason?: string
+  paused: boolean
+  /** What it waits for, or waited for. Empty where `repeated`. */
+  dependsOn: TaskNode[]
+  /** It stands in the tree already; what it depends on is shown there. */
+  repeated: boolean
+}
+
+/** What a task changes, against the point where it left its base. */
+export interface ChangeStat {
+  base: string
+  head: string
+  files: DiffFile[]
+  addedLines: number
+  deletedLines: number
+}
+
+export interface KeptFile {
+  name: string
+  path: string
+  bytes: number
+}
+
+/** Everything Orch holds of one task. Times are ISO 8601, paths absolute. */
+export interface InspectView {
+  task: TaskView
+  why: WhyView
+  /** The policy it was started with, its hash in `configHash`; null before its start. */
+  policy: Policy | null
+  epoch: number
+  step: Record<string, unknown> | null
+  runs: {
+    id: string
+    /** Why this agent was chosen. */
+    why: string
+    headSha: string | null
+    promptSha256: string | null
+    files: KeptFile[]
+    /** Last lines of what it printed, where they were asked for. */
+    tails?: { output: string[]; stderr: string[] }
+  }[]
+  evidence: (Omit<EvidenceRow, 'at'> & { at: string })[]
+  intents: (Omit<IntentRow, 'openedAt' | 'settledAt'> & { openedAt: string; settledAt: string | null })[]
+  jobs: { id: number; kind: string; state: string; epoch: number | null; runAt: string }[]
+  events: { count: number; byType: Record<string, number> }
+  /** Its folders that exist now. */
+  places: { what: 'workspace' | 'runtime' | 'saved'; path: string }[]
+}
+
 export interface Reader {
   /** Open tasks (or those of the filter), at most `limit` (50). */
   status(filter: { project?: string; statuses?: TaskStatus[]; limit?: number }): StatusView
@@ -111,6 +180,8 @@ export interface Reader {
   projectAt(cwd: string): Project | null
   /** `SHOP-1` as it is; `1` in the project of `cwd`. Null when it can't be told or there is no such task. */
   resolveTaskId(text: string, cwd: string): string | null
+  /** The task, or all open ones that no other open one waits for, each above what it waits for. Null: no such task. */
+  tree(of: { task: string } | { project?: string }): Promise<TaskNode[] | null>
   changes(project?: string): ChangeRow[]
   /** By task id. */
   change(task: string): { change: ChangeRow; reviews: ReviewRow[]; task: TaskView } | null
@@ -182,6 +253,52 @@ export interface AgentView {
   version: string | null
   loggedIn: 'yes' | 'no' | 'unknown'
   note: string
+  /** What holds its runs on this machine, in words; null: nothing does. */
+  sandbox: string | null
+  /** Whether its version is one of those its adapter was tested with; null when that can't be told. */
+  tested: boolean | null
+  /** Until when its account is limited (ISO 8601), and by what; null: it isn't. */
+  limitedUntil: string | null
+  limitReason: string | null
+  /** Null while nothing speaks against it. */
+  breaker: {
+    /** `closed`: its runs still begin. `open`: none does. `trying`: one run may try it again. */
+    state: 'closed' | 'open' | 'trying'
+    /** Failed runs in a row that speak against it, and what the last one said. */
+    failures: number
+    reason: string
+    /** From when on one run may try it (ISO 8601); null while closed. */
+    retryAt: string | null
+    /** The run that tries it. */
+    trial: string | null
+  } | null
+}
+
+/** An agent as it is called in a trial of it. */
+export interface TrialAgent {
+  name: string
+  program: AgentProgram
+  model: string | null
+  effort: Effort | null
+}
+
+/** A command that somebody would have as an agent, and what of it is to be tried. */
+export interface ConformanceRequest {
+  /** Shell words, as they would stand under `agents.acp.command`. */
+  command: string
+  /** Null: ACP when it speaks it, else a plain command. */
+  protocol: 'acp' | 'command' | null
+  /** Whether it is given prompts, which the user's login pays for. */
+  prompts: boolean
+  /** Each check as it is done. */
+  onCheck(check: Omit<Check, 'profile'>): void
+  /** Ends what is under way, and begins nothing more. */
+  signal: AbortSignal
+}
+
+export interface ConformanceResult {
+  protocol: 'acp' | 'command'
+  checks: Omit<Check, 'profile'>[]
 }
 
 export interface PipelineView {
@@ -228,16 +345,33 @@ export interface App {
   validatePipeline(file: string): Promise<ConfigProblem[]>
   configCheck(cwd: string): Promise<ConfigProblem[]>
   configExplain(cwd: string, key: string | null): Promise<ConfigSource[]>
-  configSchema(of: 'config' | 'pipeline'): Record<string, unknown>
+  configSchema(of: SchemaName): Record<string, unknown>
   changeDiff(task: string): Promise<string | null>
-  /** Output of the task's latest run (or the one named); ends when the run ends. Null: it has no run. */
+  /** The size of the same diff. */
+  changeStat(task: string): Promise<ChangeStat | null>
+  /**
+   * Output of the task's latest run (or the one named); ends when the run ends. Null: it has no run.
+   * `recent` is from the start, but only what comes where the log has grown long.
+   */
   stream(request: {
     task: string
     runId?: string
-    from: 'start' | 'now'
+    from: 'start' | 'now' | 'recent'
     raw: boolean
     signal: AbortSignal
   }): Promise<AsyncIterable<RunEvent | string> | null>
+  /** What a run left so far, to its present end; of the task's latest run unless one is named. Null: there is none. */
+  logs(request: {
+    task: string
+    runId?: string
+    of: 'output' | 'stderr' | 'prompt'
+    /** Lines as they were printed; else, for the output, events. */
+    raw: boolean
+  }): { runId: string; lines: AsyncIterable<RunEvent | string> } | null
+  /** Null: no such task. */
+  inspect(task: string, options: { logTails: boolean }): Promise<InspectView | null>
+  /** Where a person looks at a task: its page, else its workspace. Null: it has neither (any more). */
+  placeOf(task: string): Promise<{ kind: 'page' | 'folder'; target: string } | null>
   diskUse(): Promise<{ path: string; bytes: number }[]>
   /** Runs the service. Throws UserError(4, 'already-up') when another runs on the same ORCH_HOME. */
   up(options: UpOptions): Promise<UpResult>
@@ -249,5 +383,15 @@ export interface App {
   }): Promise<{ dir: string; clone: string; remote: string; project: string; tasks: string[] }>
   /** `git log` of the sample's main, for a person. */
   demoLog(remote: string): Promise<string>
+  /** Tries in a scratch repository whether a command can be an agent here. UserError (6): its program was not found. */
+  conformance(request: ConformanceRequest): Promise<ConformanceResult>
+  /** How an agent's program is called by the configuration of this folder. */
+  agentProgram(cwd: string, name: string): Promise<AgentProgram>
+  /** Makes the sample repository in `dir` and opens one small task for one agent; its settings go into this ORCH_HOME. */
+  trial(request: {
+    agent: TrialAgent
+    dir: string
+    actor: Actor
+  }): Promise<{ clone: string; remote: string; project: string; task: string }>
   close(): Promise<void>
 }

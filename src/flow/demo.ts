@@ -72,7 +72,7 @@ const convertTest = write('test/convert.test.js', [
   "test('euros become dollars', () => assert.ok(convert(100, 'USD') > 0))",
 ])
 
-const TASKS: DemoTask[] = [
+export const DEMO_TASKS: readonly [DemoTask, ...DemoTask[]] = [
   {
     title: 'Say how many items an order has',
     prose: 'Add `itemCount(items)` in `src/count.js` that sums the counts of an order, with a test.',
@@ -166,7 +166,7 @@ export async function openDemoTasks(
     approval: 'auto',
   })
   const tasks: string[] = []
-  for (const { title, prose, script } of TASKS) {
+  for (const { title, prose, script } of DEMO_TASKS) {
     const body = request.agent === 'scripted' ? `${prose}\n\n\`\`\`script\n${script}\n\`\`\`\n` : prose
     const opened = await app.addTask(
       { project: project.id, title, body, labels: ['demo'], priority: 0, dependsOn: [], pipeline: null },

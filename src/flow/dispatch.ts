@@ -1,11 +1,10 @@
-// From a claimed job to a place in which work can be done: the base fetched and seen green, the configuration pinned,
-// the agent chosen. What is wrong here spends no token.
+// From a claimed job to a place in which work can be done: the base fetched and seen green, the configuration pinned.
+// What is wrong here spends no token.
 
 import { firstStage, stageOf, type Stage } from '../core/pipeline.ts'
-import { type Effort, type Policy, programOf } from '../core/policy.ts'
+import type { Policy } from '../core/policy.ts'
 import type { Task } from '../core/task.ts'
 import type { Trouble } from '../core/messages.ts'
-import type { FoundAgent } from '../agents/agent.ts'
 import { ExternalError } from '../lib/errors.ts'
 import type { Project } from '../store/store.ts'
 import type { Mirror } from '../workspace/workspace.ts'
@@ -47,20 +46,7 @@ export interface Dispatch {
   place(context: JobContext, epoch: number): Promise<Place>
   /** The role's instructions, as the pinned base has them: a branch can't change what its judge is told. */
   instructions(place: Place): Promise<string>
-  /** Which agent works in a role, with the reason; throws StepTrouble when none can. */
-  chooseAgent(place: Place): Promise<ChosenAgent>
 }
-
-export interface ChosenAgent {
-  name: string
-  found: FoundAgent
-  model: string | null
-  effort: Effort | null
-  why: string
-}
-
-/** Agents that need no user's program to be set up, in the order in which they are preferred when nobody chose. */
-export const AGENTS_BY_DEFAULT = ['claude', 'codex', 'opencode', 'gemini'] as const
 
 interface DispatchDeps extends Capabilities {
   verifier: Verifier
@@ -70,7 +56,6 @@ export function makeDispatch(deps: DispatchDeps): Dispatch {
   return {
     place: (context, epoch) => place(deps, context, epoch),
     instructions: (at) => instructions(deps, at),
-    chooseAgent: (at) => chooseAgent(deps, at),
   }
 }
 
@@ -197,67 +182,6 @@ async function requireGreenBase(
     const text = `verifying ${base.branch}: ${judgement.note}`
     throw new StepTrouble(judgement.retryable ? { class: 'infra', code, text, limit } : { class: 'hold', code, text })
   }
-}
-
-async function chooseAgent(deps: DispatchDeps, place: Place): Promise<ChosenAgent> {
-  const { adapters } = deps
-  const role = place.stage.role ?? ''
-  const choice = place.policy.roles[role] ?? {}
-  const author = authorOf(deps, place.task, role)
-  const { name, why } = choice.agent
-    ? { name: choice.agent, why: `agents.${role}.agent says so` }
-    : await pickAgent(deps, place, { avoid: place.stage.independent ? author : null })
-  const adapter = adapters[name]
-  if (!adapter) {
-    throw new StepTrouble({
-      class: 'hold',
-      code: 'unknown-agent',
-      text: `there is no agent "${name}"; known: ${Object.keys(adapters).join(', ')}`,
-    })
-  }
-  const found = await adapter.find(programOf(place.policy, { role, agent: name }), deps.env)
-  if (!found) {
-    throw new StepTrouble({
-      class: 'hold',
-      code: 'agent-missing',
-      text: `agent ${name} was not found on this machine; install it or set agents.${name}.bin, then \`orch doctor\``,
-    })
-  }
-  // A login that can't be seen may still be there (a helper program, a keychain): the agent's own first answer decides,
-  // it comes before any token and holds the task as `agent-auth`.
-  return { name, found, model: choice.model ?? null, effort: choice.effort ?? null, why }
-}
-
-/** Nobody chose: the developer's choice for others, another agent than the author's where independence is asked for. */
-async function pickAgent(
-  deps: DispatchDeps,
-  place: Place,
-  options: { avoid: string | null },
-): Promise<{ name: string; why: string }> {
-  const { adapters } = deps
-  const known: { name: string; loggedIn: FoundAgent['loggedIn'] }[] = []
-  for (const name of AGENTS_BY_DEFAULT) {
-    const found = await adapters[name]?.find(place.policy.agents[name] ?? {}, deps.env)
-    if (found) known.push({ name, loggedIn: found.loggedIn })
-  }
-  const usable = known.filter((agent) => agent.loggedIn !== 'no')
-  const other = usable.find((agent) => agent.name !== options.avoid)
-  if (options.avoid && other) return { name: other.name, why: `another agent than the author's (${options.avoid})` }
-  if (options.avoid) return { name: options.avoid, why: 'the only agent there is, in a session of its own' }
-  const first = usable[0] ?? known[0]
-  if (first) return { name: first.name, why: 'the first agent found on this machine' }
-  throw new StepTrouble({
-    class: 'hold',
-    code: 'agent-missing',
-    text: 'no agent was found on this machine; install claude or set `agents` in .orch.yml, then `orch doctor`',
-  })
-}
-
-/** The agent of the latest run in another role: it wrote the change. */
-function authorOf(deps: DispatchDeps, task: Task, role: string): string | null {
-  const { store } = deps
-  const runs = store.listRuns({ task: task.id }).filter((run) => run.role !== role)
-  return runs.at(-1)?.agent ?? null
 }
 
 /** A slug's limit (ORCH's); it ends at a word. */

@@ -15,7 +15,8 @@ export interface DoctorDeps {
   facts: RepositoryFacts
   sandbox: SandboxMeans
   reader: Pick<Reader, 'projectAt' | 'projects' | 'service'>
-  store: Pick<Store, 'lastSeq' | 'jobSummary'>
+  now: () => number
+  store: Pick<Store, 'lastSeq' | 'jobSummary' | 'getAccount'>
   adapters: Record<string, AgentAdapter>
   config: Config
   userConfig: () => ConfigFile | null

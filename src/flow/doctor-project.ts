@@ -33,10 +33,10 @@ export async function checkProject(deps: DoctorDeps, project: Project): Promise<
     }
   }
   const clone = await deps.cloneFiles(project)
-  const inClone = resolve(deps, clone)
+  const inClone = resolve(deps, clone, project.id)
   const base = await checkOrigin(deps, { project, base: inClone.ok ? inClone.project.policy.base : null })
   const holding = base.files?.config ? base.files : clone
-  const resolution = resolve(deps, holding)
+  const resolution = resolve(deps, holding, project.id)
   const policy = resolution.ok ? resolution.project.policy : null
   return {
     checks: [
@@ -76,8 +76,8 @@ function missingOf(
   })
 }
 
-function resolve(deps: DoctorDeps, files: ProjectFiles): Resolution {
-  return deps.config.resolve({ layers: { env: deps.env, user: deps.userConfig() }, files, pipeline: null })
+function resolve(deps: DoctorDeps, files: ProjectFiles, projectId: string): Resolution {
+  return deps.config.resolve({ layers: { env: deps.env, user: deps.userConfig(), projectId }, files, pipeline: null })
 }
 
 interface OriginLook {

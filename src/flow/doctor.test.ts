@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import type { AgentAdapter, FoundAgent } from '../agents/agent.ts'
+import { newAccount } from '../core/account.ts'
 import { findAssets, makeConfig } from '../config/make-config.ts'
 import { ExternalError } from '../lib/errors.ts'
 import type { Mirror, PushResult } from '../workspace/workspace.ts'
@@ -14,6 +15,7 @@ import { programOf } from './doctor-project.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const SHA = 'a'.repeat(40)
+const NOW = Date.UTC(2026, 0, 2)
 const PROJECT = { id: 'SHOP', name: 'shop', path: '/code/shop', remote: '/shop.git', createdAt: 0 }
 
 interface Setting {
@@ -70,7 +72,12 @@ async function doctor(setting: Setting = {}): Promise<Map<string, Check>> {
       projects: () => [PROJECT],
       service: () => ({ running: true, pid: 3, since: null }),
     },
-    store: { lastSeq: () => 12, jobSummary: () => ({ ready: 1, delayed: 0, running: 0, nextDueAt: null }) },
+    now: () => NOW,
+    store: {
+      getAccount: () => null,
+      lastSeq: () => 12,
+      jobSummary: () => ({ ready: 1, delayed: 0, running: 0, nextDueAt: null }),
+    },
     adapters: { claude },
     config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['claude'] }),
     userConfig: () => null,
@@ -214,6 +221,7 @@ test('outside of any project, with no service and a broken database', async () =
     service: () => ({ running: false, pid: null, since: null }),
   }
   const store = {
+    getAccount: () => null,
     lastSeq: () => 0,
     jobSummary: (): never => {
       throw new Error('malformed')
@@ -275,4 +283,74 @@ test('a command agent whose program is not there is named before a run fails', a
   const missing = (await doctor({ clone: clone('no-such-agent --fast'), change })).get('agent.command')
   expect([missing?.status, missing?.text]).toEqual(['failed', 'not found: no-such-agent'])
   expect((await doctor({ clone: clone('sh agent.sh'), change })).get('agent.command')?.status).toBe('ok')
+})
+
+const FOUND: FoundAgent = { path: '/bin/x', version: '2.1', loggedIn: 'yes', note: '' }
+
+/** The agents of a machine, each as it is found. */
+function agentsOf(found: Record<string, FoundAgent | null>, more: Partial<AgentAdapter> = {}): Partial<DoctorDeps> {
+  const adapters = Object.entries(found).map(([name, one]): [string, AgentAdapter] => [
+    name,
+    { ...plain, name, find: async () => one, command: unused, parser: unused, ...more },
+  ])
+  const config = makeConfig({ assets: findAssets(join(here, '..')), agents: Object.keys(found) })
+  return { adapters: Object.fromEntries(adapters), config }
+}
+
+test('a version outside of those that were tested is a warning that names them', async () => {
+  const tested = { from: '2.0.0', to: '2.1.0' }
+  const seen = async (version: string) =>
+    doctor({ clone: GOOD, change: agentsOf({ claude: { ...FOUND, version } }, { tested }) })
+  const check = (await seen('2.2.0')).get('agent.claude.version')
+  expect([check?.status, check?.text]).toEqual([
+    'warning',
+    'claude 2.2.0 lies outside of 2.0.0 to 2.1.0, the versions this orch was tested with',
+  ])
+  for (const version of ['2.1', 'main']) expect((await seen(version)).has('agent.claude.version')).toBe(false)
+})
+
+test('an account that is limited or whose agent keeps failing is shown, with until when', async () => {
+  const state = { ...newAccount('claude'), limitedUntil: NOW + 60_000, limitReason: 'agent-rate-limit' }
+  const store = {
+    lastSeq: () => 0,
+    jobSummary: () => ({ ready: 0, delayed: 0, running: 0, nextDueAt: null }),
+    getAccount: (id: string) => (id === 'claude' ? { version: 1, state } : null),
+  }
+  const change = { ...agentsOf({ claude: FOUND, codex: FOUND }), store }
+  const checks = await doctor({ clone: GOOD, change })
+  expect(checks.get('agent.claude.account')).toMatchObject({
+    status: 'warning',
+    text: 'claude is limited until 2026-01-02T00:01:00.000Z (rate limit)',
+  })
+  expect(checks.has('agent.codex.account')).toBe(false)
+})
+
+test('a chosen agent that is missing is a warning while another may take over, which must be there too', async () => {
+  const clone = 'verify: ["sh test.sh"]\nagents: { developer: { agent: claude, fallback: [codex] } }\n'
+  const seen = async (found: Record<string, FoundAgent | null>) => {
+    const checks = await doctor({ clone, change: agentsOf(found) })
+    return [checks.get('agent.claude')?.status, checks.get('agent.codex')?.status]
+  }
+  expect(await seen({ claude: FOUND, codex: FOUND })).toEqual(['ok', 'ok'])
+  expect(await seen({ claude: null, codex: FOUND })).toEqual(['warning', 'ok'])
+  expect(await seen({ claude: FOUND, codex: null })).toEqual(['ok', 'warning'])
+  expect(await seen({ claude: null, codex: { ...FOUND, loggedIn: 'no' } })).toEqual(['failed', 'warning'])
+})
+
+test('an effort the chosen agent can’t be asked for is a warning', async () => {
+  const clone = 'verify: ["sh test.sh"]\nagents: { developer: { agent: claude, effort: high } }\n'
+  const check = async (efforts: AgentAdapter['efforts']) =>
+    (await doctor({ clone, change: agentsOf({ claude: FOUND }, { efforts }) })).get('role.developer.effort')
+  expect(await check(['high'])).toBeUndefined()
+  expect((await check([]))?.text).toContain('it has no such setting')
+  expect((await check(['low']))?.text).toContain('it knows low')
+})
+
+test("a person's part for this project counts", async () => {
+  const userConfig = () => ({
+    name: 'config.yml',
+    text: 'projects: { SHOP: { agents: { developer: { agent: codex } } } }\n',
+  })
+  const change = { ...agentsOf({ claude: FOUND, codex: null }), userConfig }
+  expect(statuses(await doctor({ clone: 'verify: ["sh test.sh"]\n', change }), 'failed')).toEqual(['agent.codex'])
 })

@@ -2,13 +2,11 @@
 // Invariant: changes nothing but the mirror's fetched refs; a check that can't be made is never `ok`.
 
 import { access, constants, statfs } from 'node:fs/promises'
-import type { FoundAgent } from '../agents/agent.ts'
-import type { Policy } from '../core/policy.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Project } from '../store/store.ts'
 import type { SandboxMeans } from '../workspace/workspace.ts'
 import type { Check } from './app.ts'
-import { AGENTS_BY_DEFAULT } from './dispatch.ts'
+import { checkAgents } from './doctor-agents.ts'
 import { type DoctorDeps, reporter } from './doctor-parts.ts'
 import { type ProjectLook, checkProject } from './doctor-project.ts'
 
@@ -17,8 +15,7 @@ export function makeDoctor(deps: DoctorDeps): (request: { cwd: string }) => Prom
   return async ({ cwd }) => {
     const project = deps.reader.projectAt(cwd)
     const [host, look] = await Promise.all([checkHost(deps), lookAtProject(deps, project)])
-    const agents = await findAgents(deps, look.policy)
-    return [...host, ...look.checks, ...agentChecks(agents, look), ...checkService(deps)]
+    return [...host, ...look.checks, ...(await checkAgents(deps, look)), ...checkService(deps)]
   }
 }
 
@@ -126,72 +123,6 @@ async function lookAtProject(deps: DoctorDeps, project: Project | null): Promise
           "run `orch doctor` in a project's clone",
         )
   return { checks: [check], policy: null, missingPrograms: [] }
-}
-
-type Agents = Map<string, FoundAgent | null>
-
-async function findAgents(deps: DoctorDeps, policy: Policy | null): Promise<Agents> {
-  const found = await Promise.all(
-    Object.values(deps.adapters).map(async (adapter): Promise<[string, FoundAgent | null]> => [
-      adapter.name,
-      await adapter.find(policy?.agents[adapter.name] ?? {}, deps.env),
-    ]),
-  )
-  return new Map(found)
-}
-
-function agentChecks(agents: Agents, { policy, missingPrograms }: ProjectLook): Check[] {
-  const { ok, warning, failed } = reporter('agents')
-  const wanted = wantedAgents(agents, policy)
-  const checks = [...agents].map(([name, found]): Check => {
-    const check = `agent.${name}`
-    const why = wanted.get(name)
-    if (!found)
-      return why
-        ? failed(check, `${name} ${why}, but was not found`, missingFix(name))
-        : ok(check, 'not found; nothing here needs it')
-    if (name === 'command' && missingPrograms.length > 0)
-      return failed(check, `not found: ${missingPrograms.join(', ')}`, 'install it, or mend `command` in .orch.yml')
-    const text = [found.version ?? 'version unknown', found.path, found.note].filter(Boolean).join(', ')
-    if (found.loggedIn === 'no') {
-      const fix = `log in once with ${name} itself`
-      return why ? failed(check, `not logged in: ${text}`, fix) : warning(check, `not logged in: ${text}`, fix)
-    }
-    return ok(check, found.loggedIn === 'unknown' ? `${text} (login can't be told without spending)` : text)
-  })
-  const unknown = [...wanted.keys()].filter((name) => !agents.has(name))
-  return [
-    ...checks,
-    ...unknown.map((name) =>
-      failed(
-        `agent.${name}`,
-        `the configuration chooses ${name}, which Orch doesn't know`,
-        `use one of ${[...agents.keys()].join(', ')}`,
-      ),
-    ),
-  ]
-}
-
-/** The agents that tasks will ask for, and why: chosen, or looked for where a role is left open and nothing else is ready. */
-function wantedAgents(agents: Agents, policy: Policy | null): Map<string, string> {
-  const wanted = new Map<string, string>()
-  if (!policy) return wanted
-  for (const role of Object.values(policy.roles))
-    if (role.agent) wanted.set(role.agent, 'is chosen in the configuration')
-  // An independent role falls back on the author's agent.
-  const open = policy.pipeline.stages.some(
-    ({ kind, role, independent }) => kind === 'agent' && !independent && !policy.roles[role ?? '']?.agent,
-  )
-  const known = AGENTS_BY_DEFAULT.filter((name) => agents.has(name))
-  const ready = known.some((name) => (agents.get(name)?.loggedIn ?? 'no') !== 'no')
-  if (open && !ready) for (const name of known) wanted.set(name, 'is what tasks are given when no agent is chosen')
-  return wanted
-}
-
-function missingFix(name: string): string {
-  if (name === 'command')
-    return 'say which program: `command: "python3 my-agent.py"` beside `agent: command` in .orch.yml'
-  return `install ${name}, set agents.${name}.bin, or choose another: agents.developer.agent in .orch.yml`
 }
 
 function checkService(deps: DoctorDeps): Check[] {

@@ -44,11 +44,16 @@ function stored(id: string): World {
   return world({ task, repository: store?.getRepository('T')?.state ?? newRepository('T'), account: null })
 }
 
+const CRASH = { kind: 'failed', code: 'crash', text: 'x', exitCode: 1 } as const
+const LIMITED = { kind: 'failed', code: 'rate-limit', text: 'x', exitCode: 1, retryAfterMs: 3_600_000 } as const
+
 const moves: ((w: World, n: number) => Command)[] = [
   (w) => report(w).begin,
   (w) => report(w).start(),
   (w) => report(w).run(),
   (w) => report(w).end(),
+  (w) => report(w).end({ outcome: CRASH }),
+  (w) => report(w).end({ outcome: LIMITED }),
   (w) => report(w).judge(MAKE_GREEN),
   (w) => report(w).judge([verdict('review', 'look', 'pass')]),
   (w) => report(w).judge([verdict('changes', 'make', 'fail'), verdict('verify', 'make', 'pass')]),
@@ -79,6 +84,25 @@ test('S17: after any commands, sent by two engines at once, every row is the fol
     }),
     { numRuns: 25 },
   )
+})
+
+test('a retry lifts the limit that a task waits out though it never had a run', async () => {
+  const send = async (id: string, ...commands: ((w: World) => Command)[]): Promise<void> => {
+    for (const command of commands) await engine(0).submit(command(stored(id)), by)
+  }
+  const begin = [
+    (w: World): Command => report(w).begin,
+    (w: World): Command => report(w).start(),
+    (w: World): Command => report(w).run(),
+  ]
+  await engine(0).submit(OPEN, by)
+  await engine(0).submit({ ...OPEN, task: 'T-2', origin: 'local:2' }, by)
+  await send('T-1', ...begin, (w) => report(w).end({ outcome: LIMITED }))
+  await send('T-2', ...begin)
+  expect(stores[0]?.getTask('T-2')?.state).toMatchObject({ waitingFor: 'limit', waitingAgent: 'bot', runId: null })
+  await send('T-2', () => ({ type: 'retry', task: 'T-2', parallel: 1 }), ...begin)
+  expect(stores[0]?.getTask('T-2')?.state).toMatchObject({ status: 'running', runId: expect.any(String) })
+  expect(stores[0] && rowMismatches(stores[0])).toEqual([])
 })
 
 test('S1: two engines race for one transition; it is applied once', async () => {

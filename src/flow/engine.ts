@@ -84,11 +84,11 @@ function load(store: Store, command: Command): Loaded {
   }
 }
 
-/** The account a step's trouble may limit: that of the task's live run. A retry may lift what its last run met. */
+/** The account a step's trouble is about: that of the task's live run. A retry may lift what the task waits out or met last. */
 function accountOf(store: Store, command: Command, task: Task | undefined): string | null {
   if (task?.runId) return store.getRun(task.runId)?.agent ?? null
-  if (command.type !== 'retry' || task?.waitingFor !== 'limit') return null
-  return store.listRuns({ task: task.id }).at(-1)?.agent ?? null
+  if (command.type !== 'retry' || !task) return null
+  return task.waitingAgent ?? store.listRuns({ task: task.id }).at(-1)?.agent ?? null
 }
 
 interface CommitParts {

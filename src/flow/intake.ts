@@ -80,7 +80,7 @@ function isOpen(deps: IntakeDeps, id: string): boolean {
 
 async function resolveClone(deps: IntakeDeps, project: Project, pipeline: string | null): Promise<ResolvedProject> {
   const { config } = deps
-  const layers = { flags: deps.flags, env: deps.env, user: deps.userConfig() }
+  const layers = { flags: deps.flags, env: deps.env, user: deps.userConfig(), projectId: project.id }
   const resolution = config.resolve({ layers, files: await deps.cloneFiles(project), pipeline })
   if (resolution.ok) return resolution.project
   const [first] = resolution.problems

@@ -47,7 +47,10 @@ async function inputOf(
     ? await deps.readHandoff(dir)
     : { ok: false, problem: 'no handoff directory was made for this run' }
   const verify = async () => {
-    const changed = (await mirror.diffFiles(baseSha, at.sha)).map((file) => file.path)
+    // A move changes the folder that a file left as well.
+    const changed = (await mirror.diffFiles(baseSha, at.sha)).flatMap(({ path, from }) =>
+      from ? [path, from] : [path],
+    )
     return deps.verifier.verify({
       project: project.id,
       task: task.id,

@@ -50,10 +50,13 @@ test('a login refreshed by one role is given back, then every copy is removed; t
   mkdirSync(join(dir, 'user', '.claude'), { recursive: true })
   writeFileSync(own, '{"token":"old"}')
   for (const role of ['developer', 'reviewer']) {
-    const config = configDirOf(deps.home, 'T-1', role)
+    const config = configDirOf(deps.home, { task: 'T-1', role, agent: 'claude' })
     await lendCredentials([{ from: own, to: '.credentials.json' }], config)
   }
-  const refreshed = join(configDirOf(deps.home, 'T-1', 'reviewer'), '.credentials.json')
+  const refreshed = join(
+    configDirOf(deps.home, { task: 'T-1', role: 'reviewer', agent: 'claude' }),
+    '.credentials.json',
+  )
   const later = Date.now() / 1_000 + 10
   writeFileSync(refreshed, '{"token":"new"}')
   utimesSync(refreshed, later, later)

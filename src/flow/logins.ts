@@ -1,4 +1,5 @@
-// Where an agent keeps its configuration, its sessions and its copy of the person's login: a folder for each role of a task.
+// Where an agent keeps its configuration, its sessions and its copy of the person's login: a folder for each agent in each
+// role of a task, so that one that takes over sees nothing of the other's.
 // Invariant: what was refreshed goes back before a copy is removed, and no copy outlives its task.
 
 import { rm } from 'node:fs/promises'
@@ -10,16 +11,16 @@ import type { Capabilities } from './capabilities.ts'
 
 type LoginDeps = Pick<Capabilities, 'adapters' | 'home' | 'credentials' | 'env'>
 
-/** The same for all runs of a role, so that a session can be resumed. */
-export function configDirOf(home: string, task: string, role: string | undefined): string {
-  return join(home, 'logins', task, role ?? 'agent')
+/** The same for all runs of an agent in a role, so that a session can be resumed. */
+export function configDirOf(home: string, of: { task: string; role: string; agent: string }): string {
+  return join(home, 'logins', of.task, `${of.role || 'agent'}-${of.agent}`)
 }
 
 /** Gives a login that the agent refreshed back to the person. Nothing there is fine; may be called again. */
 export async function takeBackLogin(deps: LoginDeps, of: { task: Task; role: string; agent: string }): Promise<void> {
   const { adapters, home, credentials, env } = deps
   const { task, role, agent } = of
-  const configDir = configDirOf(home, task.id, role)
+  const configDir = configDirOf(home, { task: task.id, role, agent })
   const program = task.policy ? programOf(task.policy, { role, agent }) : {}
   const asked = { program, path: '', model: null, effort: null, resume: null, configDir, sandboxed: true, env }
   const command = adapters[agent]?.command(asked)

@@ -7,7 +7,9 @@ import type {
   AgentView,
   Answer,
   App,
+  ChangeStat,
   Check,
+  DiffFile,
   InitRequest,
   InitResult,
   PipelineView,
@@ -16,9 +18,13 @@ import type {
   TaskView,
 } from './app.ts'
 import type { Capabilities } from './capabilities.ts'
+import { accountView, heldBy, versionWithin } from './agent-state.ts'
 import { openDemoTasks } from './demo.ts'
+import { openTrialTask } from './trial.ts'
 import type { Engine, Submitted } from './engine.ts'
+import { inspectTask } from './inspect.ts'
 import { makeIntake } from './intake.ts'
+import { readLogs, streamRun } from './run-logs.ts'
 import { stopRun } from './run.ts'
 import { type ServiceDeps, runService } from './service.ts'
 
@@ -35,6 +41,7 @@ export interface AppParts {
   /** Makes the demo's sample repository in a folder. */
   makeSample: (dir: string) => Promise<{ clone: string; remote: string }>
   demoLog: (remote: string) => Promise<string>
+  conformance: App['conformance']
   close: () => Promise<void>
 }
 
@@ -103,16 +110,43 @@ export function makeApp(parts: AppParts): App {
     },
     configSchema: (of) => capabilities.config.schema(of),
     changeDiff: (task) => changeDiff(capabilities, task),
-    stream: (request) => stream(capabilities, request),
+    changeStat: (task) => changeStat(capabilities, task),
+    stream: (request) => streamRun(capabilities, request),
+    logs: (request) => readLogs(capabilities, request),
+    inspect: (task, options) => inspectTask({ capabilities, reader }, { task, ...options }),
+    placeOf: async (task) => {
+      const folder = store.getTask(task) ? capabilities.workspaces.find(task)?.path : undefined
+      return folder === undefined ? null : { kind: 'folder', target: folder }
+    },
     diskUse: () => capabilities.workspaces.diskUse(),
     up: (options) => runService({ capabilities, engine, lock: parts.lock, onError: parts.onError }, options),
+    ...makeSamples(parts, { reader, addTask }),
+    conformance: parts.conformance,
+    close: parts.close,
+  }
+}
+
+/** What happens in sample repositories of Orch's own making: the demo, and the trial of one agent. */
+function makeSamples(
+  { capabilities, init, makeSample, demoLog }: AppParts,
+  { reader, addTask }: { reader: Reader; addTask: App['addTask'] },
+): Pick<App, 'demo' | 'demoLog' | 'agentProgram' | 'trial'> {
+  return {
     demo: async ({ agent, dir, actor }) => {
-      const sample = await parts.makeSample(dir)
-      const opened = await openDemoTasks({ init: parts.init, addTask }, { clone: sample.clone, agent, actor })
+      const sample = await makeSample(dir)
+      const opened = await openDemoTasks({ init, addTask }, { clone: sample.clone, agent, actor })
       return { dir, ...sample, ...opened }
     },
-    demoLog: parts.demoLog,
-    close: parts.close,
+    demoLog,
+    agentProgram: async (cwd, name) => {
+      const resolution = await resolveHere(capabilities, { reader, cwd })
+      return resolution.ok ? (resolution.project.policy.agents[name] ?? {}) : {}
+    },
+    trial: async ({ agent, dir, actor }) => {
+      const sample = await makeSample(dir)
+      const request = { home: capabilities.home, clone: sample.clone, agent, actor }
+      return { ...sample, ...(await openTrialTask({ init, addTask }, request)) }
+    },
   }
 }
 
@@ -130,6 +164,7 @@ async function removeProject(capabilities: Capabilities, id: string): Promise<{ 
 async function listAgents(capabilities: Capabilities, at: { reader: Reader; cwd: string }): Promise<AgentView[]> {
   const resolution = await resolveHere(capabilities, at)
   const programs = resolution.ok ? resolution.project.policy.agents : {}
+  const { store, workspaces, now } = capabilities
   const views: AgentView[] = []
   for (const adapter of Object.values(capabilities.adapters)) {
     const found = await adapter.find(programs[adapter.name] ?? {}, capabilities.env)
@@ -140,6 +175,9 @@ async function listAgents(capabilities: Capabilities, at: { reader: Reader; cwd:
       version: found?.version ?? null,
       loggedIn: found?.loggedIn ?? 'unknown',
       note: found?.note ?? 'not found',
+      sandbox: heldBy(adapter, workspaces.sandbox.means),
+      tested: versionWithin(found?.version ?? null, adapter.tested),
+      ...accountView(store.getAccount(adapter.name)?.state ?? null, now()),
     })
   }
   return views
@@ -151,7 +189,8 @@ async function filesHere(capabilities: Capabilities, at: { reader: Reader; cwd: 
 }
 
 async function resolveHere(capabilities: Capabilities, at: { reader: Reader; cwd: string }) {
-  const layers = { flags: capabilities.flags, env: capabilities.env, user: capabilities.userConfig() }
+  const projectId = at.reader.projectAt(at.cwd)?.id ?? null
+  const layers = { flags: capabilities.flags, env: capabilities.env, user: capabilities.userConfig(), projectId }
   return capabilities.config.resolve({ layers, files: await filesHere(capabilities, at), pipeline: null })
 }
 
@@ -173,24 +212,26 @@ async function listPipelines(capabilities: Capabilities, at: { reader: Reader; c
   }))
 }
 
-/** A change as its reviewer sees it: against the point where it left the base. */
-async function changeDiff(capabilities: Capabilities, id: string): Promise<string | null> {
+/** A change as its reviewer sees it: against the point where it left the base. Null before there is one. */
+async function findChange(capabilities: Capabilities, id: string) {
   const { store, workspaces } = capabilities
   const task = store.getTask(id)?.state
   const project = store.listProjects().find((p) => p.id === task?.project)
   if (!task?.headSha || !task.baseSha || !project) return null
   const mirror = await workspaces.mirror(project)
-  const base = (await mirror.mergeBase(task.baseSha, task.headSha)) ?? task.baseSha
-  return mirror.diffText(base, task.headSha, { maxBytes: 64 << 20 })
+  return { mirror, head: task.headSha, base: (await mirror.mergeBase(task.baseSha, task.headSha)) ?? task.baseSha }
 }
 
-async function stream(capabilities: Capabilities, request: Parameters<App['stream']>[0]): ReturnType<App['stream']> {
-  const { store, runner } = capabilities
-  const runs = store.listRuns({ task: request.task })
-  const run = request.runId ? runs.find((row) => row.id === request.runId) : runs.at(-1)
-  if (!run) return null
-  const { from, signal } = request
-  return request.raw
-    ? runner.stream(run.id, { from, raw: true, signal })
-    : runner.stream(run.id, { from, raw: false, signal })
+async function changeDiff(capabilities: Capabilities, id: string): Promise<string | null> {
+  const change = await findChange(capabilities, id)
+  return change && change.mirror.diffText(change.base, change.head, { maxBytes: 64 << 20 })
+}
+
+async function changeStat(capabilities: Capabilities, id: string): Promise<ChangeStat | null> {
+  const change = await findChange(capabilities, id)
+  if (!change) return null
+  const { base, head } = change
+  const files = await change.mirror.diffFiles(base, head)
+  const sum = (count: (file: DiffFile) => number): number => files.reduce((total, file) => total + count(file), 0)
+  return { base, head, files, addedLines: sum((f) => f.addedLines), deletedLines: sum((f) => f.deletedLines) }
 }

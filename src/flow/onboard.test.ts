@@ -115,6 +115,27 @@ test('init registers the clone from any folder in it and writes its file, and tw
   expect(readdirSync(clone).filter((name) => name.endsWith('.tmp'))).toEqual([])
 })
 
+test('init puts the schema that its file names for editors beside it, over nothing that is there', async () => {
+  const { clone, onboard } = await place()
+  await onboard.init({ ...ASK, cwd: clone })
+  const named = /^# yaml-language-server: \$schema=(.+)$/m.exec(readFileSync(join(clone, '.orch.yml'), 'utf8'))?.[1]
+  const schema = JSON.parse(readFileSync(join(clone, named ?? ''), 'utf8')) as { properties: Record<string, unknown> }
+  expect(Object.keys(schema.properties)).toContain('verify')
+  const own = await place()
+  mkdirSync(join(own.clone, '.orch'))
+  writeFileSync(join(own.clone, '.orch', 'schema.json'), '{}')
+  expect((await own.onboard.init({ ...ASK, cwd: own.clone })).wroteConfig).toBe(true)
+  expect(readFileSync(join(own.clone, '.orch', 'schema.json'), 'utf8')).toBe('{}')
+})
+
+test('a link of the repository leads no schema out of the clone', async () => {
+  const { dir, clone, onboard } = await place()
+  mkdirSync(join(dir, 'elsewhere'))
+  symlinkSync(join(dir, 'elsewhere'), join(clone, '.orch'))
+  expect((await onboard.init({ ...ASK, cwd: clone })).wroteConfig).toBe(true)
+  expect(readdirSync(join(dir, 'elsewhere'))).toEqual([])
+})
+
 test('init says when it finds no command, and writes what it is told', async () => {
   const { clone, onboard } = await place()
   const result = await onboard.init({

@@ -1,9 +1,10 @@
-// Registering a clone: what is needed is checked first, then one file is written (only if absent) and one row added.
+// Registering a clone: what is needed is checked first, then the configuration is written (only if absent), with its
+// schema for editors beside it, and one row added.
 // Invariant: a file that exists is never touched; a refusal leaves nothing behind.
 
 import { randomUUID } from 'node:crypto'
 import { lstatSync, readFileSync, readdirSync } from 'node:fs'
-import { link, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Config, ConfigFile, ProjectFiles, ResolvedProject, RootFiles } from '../config/config.ts'
 import { UserError } from '../lib/errors.ts'
@@ -54,16 +55,19 @@ async function register(deps: OnboardDeps, asked: { request: InitRequest; write:
   const notes: string[] = []
   const guessed = write && !hasConfig(found.root) ? newConfig(deps, { request, found, notes }) : null
   const files = guessed === null ? found.files : { ...found.files, config: { name: CONFIG_NAME, text: guessed } }
-  const resolved = resolve(deps, { files, root: found.root, fresh: guessed !== null })
+  const projectId = registered?.id ?? request.prefix
+  const resolved = resolve(deps, { files, root: found.root, fresh: guessed !== null, projectId })
   const id = choosePrefix(deps, { request, found, registered, configured: resolved.prefix })
   if (guessed === null) notes.push(...keptNotes(found, { request, write }))
   const wrote = guessed !== null && (await writeNew(join(found.root, CONFIG_NAME), guessed))
   const project = registered ?? (await add(deps, { id, found, undo: wrote }))
   const { setup, verify } = resolved.policy
-  if (wrote)
+  if (wrote) {
+    await writeSchema(deps, found.root)
     notes.push(
       `What judges a change is read from the base: commit and push ${CONFIG_NAME}. Until then the file in this clone counts.`,
     )
+  }
   return {
     project,
     wroteConfig: wrote,
@@ -124,8 +128,11 @@ function newConfig(deps: OnboardDeps, asked: { request: InitRequest; found: Foun
 }
 
 /** The whole configuration, so that a wrong agent or pipeline is told before anything is written. */
-function resolve(deps: OnboardDeps, at: { files: ProjectFiles; root: string; fresh: boolean }): ResolvedProject {
-  const layers = { env: deps.env, user: deps.userConfig() }
+function resolve(
+  deps: OnboardDeps,
+  at: { files: ProjectFiles; root: string; fresh: boolean; projectId: string | null },
+): ResolvedProject {
+  const layers = { env: deps.env, user: deps.userConfig(), projectId: at.projectId }
   const resolution = deps.config.resolve({ layers, files: at.files, pipeline: null })
   if (resolution.ok) return resolution.project
   const [first] = resolution.problems
@@ -208,6 +215,19 @@ function keptNotes(found: Found, asked: { request: InitRequest; write: boolean }
   const ignored =
     given.length === 0 ? '' : ` So ${given.map(([name]) => `--${name}`).join(', ')} changed nothing: edit the file.`
   return [`${CONFIG_NAME} is there already and was left as it is.${ignored}`]
+}
+
+/** For editors alone: where it can't be written, the configuration is as good without. */
+async function writeSchema(deps: OnboardDeps, root: string): Promise<void> {
+  const folder = join(root, '.orch')
+  try {
+    await mkdir(folder, { recursive: true })
+    // A repository's link would lead the file out of the clone.
+    if (!lstatSync(folder).isDirectory()) return
+    await writeNew(join(folder, 'schema.json'), `${JSON.stringify(deps.config.schema('config'), null, 2)}\n`)
+  } catch {
+    // `.orch` may be a file, or the folder read-only.
+  }
 }
 
 /** Also true for a folder, a broken link or anything else of that name: none of them is ours to replace. */

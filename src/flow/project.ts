@@ -36,7 +36,7 @@ export async function resolveAt(
   const files = inBase.config ? inBase : mergeFiles(inBase, await capabilities.cloneFiles(at.project))
   const { config, env, flags } = capabilities
   const resolution = config.resolve({
-    layers: { flags, env, user: capabilities.userConfig() },
+    layers: { flags, env, user: capabilities.userConfig(), projectId: at.project.id },
     files,
     pipeline: at.pipeline,
   })

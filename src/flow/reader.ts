@@ -55,6 +55,7 @@ export function makeReader(deps: ReaderDeps): Reader {
       const id = project ? `${project.id}-${Number(text)}` : text.toUpperCase()
       return queries.getTask(id) ? id : null
     },
+    tree: async (of) => (await import('./task-tree.ts')).taskTree(queries, of),
     changes: (project) => queries.listChanges(project),
     change(id) {
       const change = queries.getChange(id)

@@ -10,6 +10,7 @@ import type { Capabilities } from './capabilities.ts'
 import type { Engine } from './engine.ts'
 import { makeHandlers } from './flow.ts'
 import { reconcile, workerName } from './reconcile.ts'
+import { makeStockKeeper } from './stock.ts'
 import { makeWorker } from './worker.ts'
 
 /** Slow fallback for a file watch that missed something; one pragma of about a microsecond. */
@@ -60,9 +61,11 @@ async function serve(deps: ServiceDeps, run: { options: UpOptions; worker: strin
   const stopped = new Promise<void>((resolve) => {
     stop = resolve
   })
+  const stock = makeStockKeeper(capabilities, deps.onError)
   const onChange = (): void => {
     try {
       tail()
+      stock.kick()
       if (options.untilIdle && worker.active() === 0 && isIdle(deps, options)) stop()
     } catch (error) {
       deps.onError(error)
@@ -102,6 +105,7 @@ async function serve(deps: ServiceDeps, run: { options: UpOptions; worker: strin
   clearInterval(slow)
   unwatch()
   await worker.stop()
+  await stock.stop()
   tail()
   return { liveRuns: liveRuns(deps), counts: store.countTasks() }
 }

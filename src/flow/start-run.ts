@@ -10,7 +10,8 @@ import { addUsage, NO_USAGE } from '../core/run.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
-import { type ChosenAgent, type Dispatch, type Place, StepOver } from './dispatch.ts'
+import { type ChosenAgent, chooseAgent } from './choose-agent.ts'
+import { type Dispatch, type Place, StepOver } from './dispatch.ts'
 import { configDirOf } from './logins.ts'
 import { renderPrompt } from './prompt.ts'
 import { Interrupted, type JobContext } from './worker.ts'
@@ -48,9 +49,9 @@ export function makeStartRun(deps: StartDeps): StartRun {
 
   return async (context, { epoch, runId }) => {
     const place = await dispatch.place(context, epoch)
-    const agent = await dispatch.chooseAgent(place)
+    const agent = await chooseAgent(deps, { ...place, runId })
     const begin = async (): Promise<void> => {
-      const { name, model, why } = agent
+      const { name, model, why, lastResort } = agent
       const task = place.task.id
       const begun = await context.submit({
         type: 'begin-run',
@@ -61,6 +62,7 @@ export function makeStartRun(deps: StartDeps): StartRun {
         agent: name,
         model,
         why,
+        lastResort,
       })
       if (!begun.ok || begun.task.runId !== runId) throw new StepOver()
     }
@@ -93,13 +95,16 @@ async function prepare(
   // An independent role judges: it reads a copy, and what it changes there counts for nothing.
   const writes = !stage.independent
   const head = task.headSha
+  const startSha = head ? base.sha : (task.baseSha ?? base.sha)
+  const { sparse } = policy.checkout
   const workspace = writes
     ? await workspaces.ensure(mirror, {
         task: task.id,
         branch: task.branch ?? `orch/${task.id}`,
-        baseSha: head ? base.sha : (task.baseSha ?? base.sha),
+        baseSha: startSha,
         headSha: head,
         baseBranch: base.branch,
+        sparse,
       })
     : await workspaces.ensureReadCopy(mirror, {
         task: task.id,
@@ -107,21 +112,35 @@ async function prepare(
         sha: head ?? base.sha,
         baseSha: base.sha,
         baseBranch: base.branch,
+        sparse,
       })
   if (policy.setup.length > 0) {
     const { network, read } = policy.sandbox
-    await workspaces.setup(workspace, {
+    const { note } = await workspaces.setup(mirror, workspace, {
+      sha: head ?? (writes ? startSha : base.sha),
       commands: policy.setup,
       env: policy.env,
       network,
       read,
+      sparse,
       timeoutMs: SETUP_TIMEOUT_MS,
       signal,
     })
+    if (note !== null) await noteSetup(deps, { ...place, runId: at.runId }, note)
   }
-  const configDir = configDirOf(home, task.id, stage.role)
+  const configDir = configDirOf(home, { task: task.id, role: stage.role ?? '', agent: at.agent.name })
   await mkdir(configDir, { recursive: true, mode: 0o700 })
   return { ...place, ...at, writes, workspace, configDir }
+}
+
+/** Why setup runs in every checkout: on the books once, for whoever asks where the time goes. */
+async function noteSetup(deps: StartDeps, run: Place & { runId: string }, note: string): Promise<void> {
+  const { task, policy, stage, project, runId } = run
+  const facts = { task: task.id, project: project.id, gate: 'setup', stage: stage.name, tree: null, at: deps.now() }
+  const sha = task.headSha ?? run.base.sha
+  const { configHash } = policy
+  const row = { ...facts, sha, configHash, environmentId: await deps.workspaces.environmentId(), data: { note } }
+  await deps.store.putEvidence([{ ...row, id: `${runId}-setup`, result: 'pass' }])
 }
 
 async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
@@ -142,8 +161,10 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
     resume,
     configDir: run.configDir,
     sandboxed,
+    writable: [workspace.path, workspace.runtimeDir, handoffDir],
     env: deps.env,
   })
+  const resumed = command.resumes === false ? null : resume
   await deps.credentials.lend(command.credentials, run.configDir)
   await deps.credentials.writeSettings(command.files ?? [], run.configDir)
   const identity = await deps.identity(run.project)
@@ -175,8 +196,8 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
     runId: run.runId,
     task: task.id,
     agent: agent.name,
-    resumed: resume !== null,
-    ...usedBefore(deps, run, resume),
+    resumed: resumed !== null,
+    ...usedBefore(deps, run, resumed),
     ...wrapped,
     cwd: workspace.path,
     prompt: await promptOf(deps, run, { handoffDir, attempt }),

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Policy } from '../core/policy.ts'
 import { type Judgement, judgeCommands } from '../core/verdict.ts'
 import type { EvidenceRow } from '../store/store.ts'
-import type { CommandRun, Mirror } from '../workspace/workspace.ts'
+import type { CommandRun, Mirror, VerifyRun } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
 
 export interface VerifyTarget {
@@ -66,7 +66,7 @@ export function makeVerifier(capabilities: Pick<Capabilities, 'store' | 'workspa
     return row ? { commands: row.data['commands'] as CommandRun['commands'], environmentId } : null
   }
 
-  function runNow(target: VerifyTarget): Promise<CommandRun> {
+  function runNow(target: VerifyTarget): Promise<VerifyRun> {
     const { policy } = target
     return workspaces.verify(target.mirror, {
       sha: target.sha,
@@ -78,11 +78,13 @@ export function makeVerifier(capabilities: Pick<Capabilities, 'store' | 'workspa
       read: policy.sandbox.read,
       setupTimeoutMs: SETUP_TIMEOUT_MS,
       outputCapBytes: OUTPUT_CAP_BYTES,
+      sparse: policy.checkout.sparse,
+      runSetup: target.fresh === true,
       signal: target.signal,
     })
   }
 
-  function evidenceOf(target: VerifyTarget, facts: { tree: string; configHash: string; run: CommandRun }): EvidenceRow {
+  function evidenceOf(target: VerifyTarget, facts: { tree: string; configHash: string; run: VerifyRun }): EvidenceRow {
     return {
       id: capabilities.newId(),
       task: target.task,
@@ -95,7 +97,7 @@ export function makeVerifier(capabilities: Pick<Capabilities, 'store' | 'workspa
       environmentId: facts.run.environmentId,
       result: judgeCommands(facts.run.commands, target.policy.knownFailures).result,
       at: capabilities.now(),
-      data: { commands: facts.run.commands },
+      data: { commands: facts.run.commands, setup: facts.run.setup },
     }
   }
 

@@ -87,6 +87,7 @@ export function testPolicy(over: Partial<Policy> = {}): Policy {
     },
     configHash: 'c0ffee',
     base: null,
+    checkout: { sparse: [] },
     setup: [],
     verify: [],
     verifyParallel: false,

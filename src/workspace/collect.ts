@@ -106,7 +106,14 @@ async function commitLeftovers(
   const common = gitIn(context, tree, memory)
   const added = await sandboxedGit(context.sandbox, 'add what the agent left uncommitted', {
     ...common,
-    args: ['-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--ignore-errors'],
+    args: [
+      '-c',
+      'advice.addEmbeddedRepo=false',
+      'add',
+      '--all',
+      '--ignore-errors',
+      ...(memory.sparse.length > 0 ? ['--sparse'] : []),
+    ],
     okCodes: [0, 1, 128],
   })
   if (added.exitCode !== 0) {

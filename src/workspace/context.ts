@@ -5,6 +5,7 @@ import path from 'node:path'
 import { ExternalError } from '../lib/errors.ts'
 import type { GitDirFacts } from './git-dir.ts'
 import { isInside, isRealDirectory, safeName } from './places.ts'
+import { coneOf } from './sparse.ts'
 import type { Identity, Mirror, Sandbox } from './workspace.ts'
 
 export interface Context {
@@ -16,6 +17,13 @@ export interface Context {
   sandbox: Sandbox
   /** Read-only places every sandboxed command may see besides the system. */
   readPaths: string[]
+  /** What this process does just now. */
+  work: {
+    /** Places being made for somebody who waits. */
+    places: number
+    /** Pristine products being made, by their folder. */
+    making: Map<string, Promise<unknown>>
+  }
 }
 
 export interface TaskPlaces {
@@ -62,13 +70,16 @@ export interface Memory {
   accepted: string[]
   /** Other branches as they were last seen. */
   branches: Record<string, string>
+  /** The cone of a sparse checkout; empty for everything. */
+  sparse: string[]
 }
 
 export async function readMemory(context: Context, file: string): Promise<Memory | null> {
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) return null
   try {
-    const memory = JSON.parse(text) as Memory
+    // One written before there were sparse checkouts is of everything.
+    const memory: Memory = { sparse: [], ...(JSON.parse(text) as Partial<Memory>) } as Memory
     return isInside(path.join(context.home, 'mirrors'), memory.mirror) ? memory : null
   } catch {
     return null
@@ -82,10 +93,18 @@ export async function writeMemory(file: string, memory: Memory): Promise<void> {
 }
 
 export function gitDirFacts(memory: Memory): GitDirFacts {
-  return { objects: path.join(memory.mirror, 'objects'), identity: memory.identity, excludes: memory.excludes }
+  return {
+    objects: path.join(memory.mirror, 'objects'),
+    identity: memory.identity,
+    excludes: memory.excludes,
+    sparse: memory.sparse,
+  }
 }
 
-export function firstMemory(mirror: Mirror, request: { branch: string; baseBranch: string; baseSha: string }): Memory {
+export function firstMemory(
+  mirror: Mirror,
+  request: { branch: string; baseBranch: string; baseSha: string; sparse?: string[] },
+): Memory {
   return {
     mirror: mirror.path,
     masked: mirror.masked,
@@ -95,5 +114,6 @@ export function firstMemory(mirror: Mirror, request: { branch: string; baseBranc
     excludes: [],
     accepted: [],
     branches: {},
+    sparse: coneOf(request.sparse ?? []),
   }
 }

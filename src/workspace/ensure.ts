@@ -18,6 +18,7 @@ import { brokenGitDir, cleanGitDir } from './git-dir.ts'
 import { removeTree, safeBranch, safeName, safeSha } from './places.ts'
 import { sandboxedGit } from './sandboxed.ts'
 import { saveTree } from './save.ts'
+import { coneId, coneOf } from './sparse.ts'
 import { gitIn, listBranches, lookAtTree, makeTree } from './tree.ts'
 import type { Mirror, Workspace, WorkspaceRequest } from './workspace.ts'
 
@@ -47,12 +48,13 @@ export async function ensureWorkspace(context: Context, mirror: Mirror, request:
 const firstMemoryFields = (
   mirror: Mirror,
   request: WorkspaceRequest,
-): Pick<Memory, 'mirror' | 'masked' | 'identity' | 'branch' | 'base'> => ({
+): Pick<Memory, 'mirror' | 'masked' | 'identity' | 'branch' | 'base' | 'sparse'> => ({
   mirror: mirror.path,
   masked: mirror.masked,
   identity: mirror.identity,
   branch: request.branch,
   base: { branch: request.baseBranch, sha: request.baseSha },
+  sparse: coneOf(request.sparse ?? []),
 })
 
 interface Refresh {
@@ -75,6 +77,7 @@ async function refresh(
   if (known === null) return 'the engine does not remember having made it'
   if (known.branch !== request.branch || known.mirror !== mirror.path)
     return `it was made for the branch ${known.branch}`
+  if (coneId(known.sparse) !== coneId(memory.sparse)) return 'it was made for other folders of `checkout.sparse`'
   await cleanGitDir(path.join(tree, '.git'), gitDirFacts(memory))
   const git = (what: string, args: string[], okCodes?: number[]) =>
     sandboxedGit(context.sandbox, what, { ...gitIn(context, tree, memory), args, ...(okCodes ? { okCodes } : {}) })
@@ -114,6 +117,7 @@ export interface ReadCopyRequest {
   sha: string
   baseSha: string
   baseBranch: string
+  sparse?: string[]
 }
 
 /** A fresh checkout for a reviewer, with a detached head; the same run gets the same folder, made anew. */
@@ -128,7 +132,7 @@ export async function makeReadCopy(context: Context, mirror: Mirror, request: Re
   const runtimeDir = path.join(folder, 'runtime')
   await ensureRuntimeFolders(runtimeDir)
   const tree = path.join(folder, 'tree')
-  const memory = firstMemory(mirror, { branch: 'review', baseBranch: request.baseBranch, baseSha: request.baseSha })
+  const memory = firstMemory(mirror, { ...request, branch: 'review' })
   await makeTree(context, { tree, memory, head: null, sha: safeSha(request.sha) })
   return { task: request.task, path: tree, runtimeDir }
 }

@@ -206,7 +206,8 @@ describe('the engine runs nothing that is planted, also without a sandbox', () =
     await asAgent(world, workspace, `RUN="touch ${canaryOf(world)}"\n${scripts.join('\n')}`)
     await sh(world.env, world.folder, 'rm', '-f', canaryOf(world))
     await ensureOne(world)
-    await world.workspaces.setup(workspace, {
+    await world.workspaces.setup(world.mirror, workspace, {
+      sha: world.base,
       commands: ['true'],
       env: { pass: [], set: {} },
       network: false,

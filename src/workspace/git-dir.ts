@@ -5,6 +5,7 @@ import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import path from 'node:path'
 import { plantedSettings } from './git-config.ts'
 import { isRealDirectory, removeTree } from './places.ts'
+import { conePatterns } from './sparse.ts'
 import type { Identity } from './workspace.ts'
 
 export interface GitDirFacts {
@@ -13,16 +14,18 @@ export interface GitDirFacts {
   identity: Identity
   /** Patterns that are neither committed nor saved: what setup made. */
   excludes: string[]
+  /** Folders of a sparse checkout (a cone); empty for all. */
+  sparse: string[]
 }
 
 /** The engine's own configuration of a workspace. No remote: an agent has nothing to push to. */
-function gitDirConfig(identity: Identity): string {
+function gitDirConfig({ identity, sparse }: Pick<GitDirFacts, 'identity' | 'sparse'>): string {
   return `[core]
 \trepositoryformatversion = 0
 \tfilemode = true
 \tbare = false
 \tlogallrefupdates = true
-[user]
+${sparse.length > 0 ? '\tsparseCheckout = true\n\tsparseCheckoutCone = true\n' : ''}[user]
 \tname = ${quoted(identity.name)}
 \temail = ${quoted(identity.email)}
 [gc]
@@ -36,10 +39,10 @@ function gitDirConfig(identity: Identity): string {
 
 const quoted = (text: string): string => `"${text.replace(/[\n\r\0]/g, ' ').replace(/["\\]/g, '\\$&')}"`
 
-/** Writes a new git directory. `head` is a branch, or null for a detached head at `sha`. */
+/** Writes a git directory: a new one, or that of a clean checkout for its new owner. `head` is a branch, or null for a detached head at `sha`. */
 export async function makeGitDir(
   gitDir: string,
-  facts: GitDirFacts & { head: string | null; sha: string; base: { branch: string; sha: string }; tags: string },
+  facts: GitDirFacts & { head: string | null; sha: string; base: { branch: string; sha: string } | null; tags: string },
 ): Promise<void> {
   for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'info'])
     await mkdir(path.join(gitDir, folder), { recursive: true })
@@ -49,15 +52,18 @@ export async function makeGitDir(
   }
   await write('HEAD', facts.head === null ? `${facts.sha}\n` : `ref: refs/heads/${facts.head}\n`)
   if (facts.head !== null) await write(`refs/heads/${facts.head}`, `${facts.sha}\n`)
-  await write(`refs/remotes/origin/${facts.base.branch}`, `${facts.base.sha}\n`)
+  if (facts.base !== null) await write(`refs/remotes/origin/${facts.base.branch}`, `${facts.base.sha}\n`)
   if (facts.tags !== '') await write('packed-refs', facts.tags)
   await writeOwnFiles(gitDir, facts)
 }
 
 async function writeOwnFiles(gitDir: string, facts: GitDirFacts): Promise<void> {
-  await replaceFile(path.join(gitDir, 'config'), gitDirConfig(facts.identity))
+  await replaceFile(path.join(gitDir, 'config'), gitDirConfig(facts))
   await replaceFile(path.join(gitDir, 'objects/info/alternates'), `${facts.objects}\n`)
   await replaceFile(path.join(gitDir, 'info/exclude'), facts.excludes.map((line) => `${line}\n`).join(''))
+  const cone = path.join(gitDir, 'info/sparse-checkout')
+  if (facts.sparse.length > 0) await replaceFile(cone, conePatterns(facts.sparse))
+  else await removeTree(cone)
 }
 
 /** Writes a file anew: what is there may be a link to anywhere. */
@@ -103,7 +109,7 @@ export async function plantedIn(gitDir: string, facts: GitDirFacts): Promise<str
   const text = (name: string): Promise<string | null> => readFile(path.join(gitDir, name), 'utf8').catch(() => null)
   const config = await text('config')
   if (config === null) found.push("The agent removed the workspace's git configuration.")
-  else if (config !== gitDirConfig(facts.identity)) {
+  else if (config !== gitDirConfig(facts)) {
     for (const key of plantedSettings(config)) found.push(`The agent set ${key} in the workspace's git configuration.`)
   }
   const hooks = (await readdir(path.join(gitDir, 'hooks')).catch(() => [])).filter((name) => !name.endsWith('.sample'))

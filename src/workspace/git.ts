@@ -36,12 +36,18 @@ export interface GitRequest {
   outputCapBytes?: number
   /** Exit codes that are answers, not failures. Default only 0. */
   okCodes?: number[]
+  /** At the lowest priority: nobody waits for it. */
+  background?: boolean
+  signal?: AbortSignal
 }
 
 /** Runs git and gives its result, whatever it is. */
 export function runGit(request: GitRequest): Promise<ProcessResult> {
   return runProcess({
-    argv: ['git', ...SAFE_OPTIONS, ...request.args],
+    argv: request.background
+      ? ['nice', '-n', '19', 'git', ...SAFE_OPTIONS, ...request.args]
+      : ['git', ...SAFE_OPTIONS, ...request.args],
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
     ...(request.input === undefined ? {} : { input: request.input }),
     env: request.env,

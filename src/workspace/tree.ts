@@ -6,32 +6,45 @@ import { type Context, gitDirFacts, type Memory } from './context.ts'
 import { git, isolatedGitEnv } from './git.ts'
 import { makeGitDir } from './git-dir.ts'
 import { removeTree } from './places.ts'
+import { checkOut, takeFromPool } from './pool.ts'
 import { sandboxedGit } from './sandboxed.ts'
 
-/** Makes a checkout at `tree`, whole or not at all. `head` is a branch, or null for a detached head. */
+/** Makes a checkout at `tree`, whole or not at all, from the pool where it has one. `head` is a branch, or null for a detached head. */
 export async function makeTree(
   context: Context,
   request: { tree: string; memory: Memory; head: string | null; sha: string },
 ): Promise<void> {
-  const { tree, memory } = request
+  const { tree, memory, sha } = request
   const draft = `${tree}.new`
-  await removeTree(draft)
+  context.work.places += 1
+  try {
+    await removeTree(draft)
+    const pooled = await takeFromPool(context, { mirror: memory.mirror, sparse: memory.sparse, sha, to: draft })
+    try {
+      await fill(context, { ...request, draft })
+    } catch (error) {
+      if (!pooled) throw error
+      // Whatever is wrong with an entry, a fresh checkout tells whether it was only that.
+      await removeTree(draft)
+      await fill(context, { ...request, draft })
+    }
+    await removeTree(tree)
+    await rename(draft, tree)
+  } finally {
+    context.work.places -= 1
+  }
+}
+
+/** Gives a draft its git directory and its files. */
+async function fill(
+  context: Context,
+  request: { draft: string; memory: Memory; head: string | null; sha: string },
+): Promise<void> {
+  const { draft, memory, head, sha } = request
   await mkdir(draft, { recursive: true, mode: 0o700 })
-  const gitDir = path.join(draft, '.git')
-  await makeGitDir(gitDir, {
-    ...gitDirFacts(memory),
-    head: request.head,
-    sha: request.sha,
-    base: memory.base,
-    tags: await tagsOf(context, memory.mirror),
-  })
-  await git(`check out ${request.sha}`, {
-    args: [`--git-dir=${gitDir}`, `--work-tree=${draft}`, 'read-tree', '--reset', '-u', request.sha],
-    cwd: draft,
-    env: isolatedGitEnv(context.env),
-  })
-  await removeTree(tree)
-  await rename(draft, tree)
+  const tags = await tagsOf(context, memory.mirror)
+  await makeGitDir(path.join(draft, '.git'), { ...gitDirFacts(memory), head, sha, base: memory.base, tags })
+  await checkOut(context, { tree: draft, sha })
 }
 
 /** The mirror's tags as a packed-refs file, so that `git describe` says the same as in a clone. */

@@ -1,62 +1,70 @@
 // Verification: setup and the project's verify commands in a checkout that no agent has been in, deleted afterwards (S16).
 // Invariant: the checkout is made from the mirror alone, its runtime folder is new, no credential reaches a verify command.
 
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import picomatch from 'picomatch'
 import type { VerifyCommand } from '../core/policy.ts'
 import type { CommandEvidence } from '../core/verdict.ts'
 import { ExternalError } from '../lib/errors.ts'
 import type { ProcessResult } from '../lib/process.ts'
-import { type ProcessIdentity, identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
-import { type CommandPlace, runCommand, runSetup } from './commands.ts'
-import { type Context, ensureFolder, firstMemory } from './context.ts'
+import { type CommandPlace, runCommand } from './commands.ts'
+import { type Context, firstMemory } from './context.ts'
 import { ensureRuntimeFolders, makeEnvironment } from './environment.ts'
+import { makeReady } from './make-ready.ts'
 import { trimOutput } from './output.ts'
+import { newOwnedFolder, removeAbandoned } from './owned.ts'
 import { placeInside, removeTree, safeSha } from './places.ts'
 import { makeTree } from './tree.ts'
-import type { Mirror, VerifyRequest } from './workspace.ts'
+import type { Mirror, SetupUse, VerifyRequest } from './workspace.ts'
 
 /** Runs what is to be run and gives what was seen. Throws ExternalError for setup, the sandbox, the disk; never for a red command. */
-export async function verifyTree(context: Context, mirror: Mirror, request: VerifyRequest): Promise<CommandEvidence[]> {
+export async function verifyTree(
+  context: Context,
+  mirror: Mirror,
+  request: VerifyRequest,
+): Promise<{ commands: CommandEvidence[]; setup: SetupUse }> {
   const sha = safeSha(request.sha)
   const commands = selected(request.verify, request.changedPaths)
-  if (commands.length === 0) return []
-  await removeAbandoned(context)
-  const folder = await newCheckoutFolder(context)
+  if (commands.length === 0) return { commands: [], setup: { how: 'none', note: null } }
+  const parent = path.join(context.home, 'verify')
+  // Nothing in there outlives its process.
+  await removeAbandoned(parent, () => true)
+  const folder = await newOwnedFolder(parent)
   try {
     const tree = path.join(folder, 'tree')
     const runtimeDir = path.join(folder, 'runtime')
     await ensureRuntimeFolders(runtimeDir)
-    await makeTree(context, {
-      tree,
-      memory: firstMemory(mirror, { branch: 'verify', baseBranch: 'verified', baseSha: sha }),
-      head: null,
+    const { env, network, outputCapBytes, read = [], sparse = [], signal } = request
+    const memory = firstMemory(mirror, { branch: 'verify', baseBranch: 'verified', baseSha: sha, sparse })
+    await makeTree(context, { tree, memory, head: null, sha })
+    const shared = { network, outputCapBytes, read, ...(signal ? { signal } : {}) }
+    const { how, note } = await makeReady(context, mirror, {
+      ...shared,
       sha,
+      commands: request.setup,
+      env,
+      sparse,
+      timeoutMs: request.setupTimeoutMs,
+      at: { tree, runtimeDir, fresh: true, holds: () => true },
+      ...(request.runSetup ? { runSetup: true } : {}),
     })
-    const environment = (passSecrets: boolean): Record<string, string> =>
-      makeEnvironment({
+    const place: CommandPlace = {
+      ...shared,
+      tree,
+      runtimeDir,
+      cwd: tree,
+      objects: path.join(mirror.path, 'objects'),
+      masked: mirror.masked,
+      env: makeEnvironment({
         user: context.env,
         home: context.home,
         runtimeDir,
         workspace: tree,
-        place: request.env,
-        passSecrets,
-      })
-    const place: CommandPlace = {
-      tree,
-      runtimeDir,
-      cwd: tree,
-      env: environment(false),
-      objects: path.join(mirror.path, 'objects'),
-      masked: mirror.masked,
-      read: request.read ?? [],
-      network: request.network,
-      outputCapBytes: request.outputCapBytes,
-      ...(request.signal ? { signal: request.signal } : {}),
+        place: env,
+        passSecrets: false,
+      }),
     }
-    await runSetup(context, request.setup, { ...place, env: environment(true), timeoutMs: request.setupTimeoutMs })
-    return await runAll(context, commands, place)
+    return { commands: await runAll(context, commands, place), setup: { how, note } }
   } finally {
     await removeTree(folder)
   }
@@ -103,41 +111,4 @@ function selected(commands: VerifyCommand[], changedPaths: string[] | null): Ver
     const matches = picomatch(command.paths, { dot: true })
     return changedPaths.some((file) => matches(file))
   })
-}
-
-const OWNER = 'owner.json'
-
-async function newCheckoutFolder(context: Context): Promise<string> {
-  const parent = path.join(context.home, 'verify')
-  await ensureFolder(parent)
-  const draft = path.join(parent, `new-${crypto.randomUUID()}`)
-  const folder = path.join(parent, crypto.randomUUID().slice(0, 13))
-  await mkdir(draft, { mode: 0o700 })
-  await writeFile(path.join(draft, OWNER), JSON.stringify(identifyProcess(process.pid)))
-  await rename(draft, folder)
-  return folder
-}
-
-/** Far above what writing one small file takes: a folder that names no owner by then was left by a crash. */
-const OWNERLESS_MS = 60_000
-
-/** Removes checkouts whose process is gone: a crash leaves them behind, also half-made or half-removed. */
-async function removeAbandoned(context: Context): Promise<void> {
-  const parent = path.join(context.home, 'verify')
-  for (const name of await readdir(parent).catch(() => [])) {
-    const folder = path.join(parent, name)
-    const owner = await readOwner(folder)
-    const made = owner ? null : await stat(folder).catch(() => null)
-    const gone = owner ? !isSameProcessAlive(owner) : made !== null && Date.now() - made.mtimeMs > OWNERLESS_MS
-    if (gone) await removeTree(folder)
-  }
-}
-
-/** Null for a folder that names none: it is being made or removed, or a process was killed doing that. */
-async function readOwner(folder: string): Promise<ProcessIdentity | null> {
-  try {
-    return JSON.parse(await readFile(path.join(folder, OWNER), 'utf8')) as ProcessIdentity | null
-  } catch {
-    return null
-  }
 }

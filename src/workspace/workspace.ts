@@ -82,6 +82,25 @@ export interface WorkspaceRequest {
   /** The branch's head when it already has one (from refs/orch/…), else null. */
   headSha: string | null
   baseBranch: string
+  /** Folders that are checked out, with all root files; none or absent: everything. */
+  sparse?: string[]
+}
+
+/** What the pool of checkouts should hold for a project. */
+export interface StockRequest {
+  /** The project's id. */
+  project: string
+  /** A commit near to where its tasks start. */
+  sha: string
+  sparse: string[]
+}
+
+/** How a place was made ready for its commands. */
+export interface SetupUse {
+  /** `none`: nothing to set up. `copied`: pristine products of the same inputs. `ran`: the commands, there and then. */
+  how: 'none' | 'copied' | 'ran'
+  /** Why products can't be reused; said once for each set of setup commands, when it is found out. */
+  note: string | null
 }
 
 export interface Workspace {
@@ -145,24 +164,31 @@ export interface Workspaces {
   /** A fresh checkout for a reader (a reviewer): its own folder, removed with `discard`; writes there count for nothing. */
   ensureReadCopy(
     mirror: Mirror,
-    request: { task: string; runId: string; sha: string; baseSha: string; baseBranch: string },
+    request: { task: string; runId: string; sha: string; baseSha: string; baseBranch: string; sparse?: string[] },
   ): Promise<Workspace>
   /** Where a task's workspace (or a run's read copy) is; null when there is none. Touches nothing. */
   find(task: string): Workspace | null
   findReadCopy(request: { task: string; runId: string }): Workspace | null
   discard(workspace: Workspace): Promise<void>
-  /** Runs setup commands in the workspace, sandboxed. Throws ExternalError kind `setup-failed` with the output's end. */
+  /**
+   * Makes a workspace or a read copy ready: pristine products of setup are copied where its inputs are those of a commit
+   * on the base, else the commands run in it, sandboxed. Throws ExternalError kind `setup-failed` with the output's end.
+   */
   setup(
+    mirror: Mirror,
     workspace: Workspace,
     request: {
+      /** The commit that is checked out. */
+      sha: string
       commands: string[]
       env: PlaceEnv
       network: boolean
       timeoutMs: number
       read?: string[]
+      sparse?: string[]
       signal?: AbortSignal
     },
-  ): Promise<void>
+  ): Promise<SetupUse>
   /** After the run's tree is dead: commits leftovers inside the sandbox, takes the branch's commits into refs/orch/<task>/<n>. */
   collect(
     mirror: Mirror,
@@ -170,7 +196,7 @@ export interface Workspaces {
     request: { branch: string; baseSha: string; n: string; identity: Identity; message: string },
   ): Promise<Collected>
   /** Setup and verify in an engine-owned checkout that no agent has been in, deleted afterwards. Setup failure: outcome in `commands` is never a verify failure; throws ExternalError `setup-failed`. */
-  verify(mirror: Mirror, request: VerifyRequest): Promise<CommandRun>
+  verify(mirror: Mirror, request: VerifyRequest): Promise<VerifyRun>
   /** Saves anything uncommitted under ORCH_HOME/saved/, then removes the task's workspace. Idempotent. */
   remove(task: string): Promise<{ saved: string | null }>
   /** The environment of a run or a command: allowlist, caches and prefixes redirected into `runtimeDir`, then `set`. */
@@ -182,8 +208,19 @@ export interface Workspaces {
   ): Record<string, string>
   /** Identity of this machine's tools and sandbox; a verdict is reused only under the same. Cheap after the first call. */
   environmentId(): Promise<string>
+  /**
+   * Keeps what makes places cheap: the pools of the `wanted` projects are filled, one checkout at a time and behind
+   * whoever waits for a place; pools of others, products of projects that are not `known` and what a crash left go.
+   * Aborted, it removes and makes nothing more. May be called again at any time.
+   */
+  stock(request: { wanted: StockRequest[]; known: string[]; signal: AbortSignal }): Promise<void>
   diskUse(): Promise<{ path: string; bytes: number }[]>
   sandbox: Sandbox
+}
+
+/** A verification's commands, and how its checkout was made ready. */
+export interface VerifyRun extends CommandRun {
+  setup: SetupUse
 }
 
 export interface PlaceEnv {
@@ -211,6 +248,9 @@ export interface VerifyRequest {
   setupTimeoutMs: number
   /** Kept output of each command, in bytes, before trimming. */
   outputCapBytes: number
+  sparse?: string[]
+  /** Runs setup even where pristine products are at hand: a red that is looked at again. */
+  runSetup?: boolean
   signal?: AbortSignal
 }
 

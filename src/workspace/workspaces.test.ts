@@ -148,7 +148,8 @@ describe.each(kinds)('a read copy (%s)', (kind) => {
   })
 })
 
-const setupRequest = (commands: string[]) => ({
+const setupRequest = (world: World, commands: string[]) => ({
+  sha: world.base,
   commands,
   env: { pass: ['TOKEN'], set: {} },
   network: true,
@@ -161,8 +162,9 @@ test("setup runs in the workspace; what it makes is nobody's leftover", async ()
   const workspace = await ensureOne(world)
   await writeFile(path.join(workspace.path, 'agents.txt'), 'left by an interrupted run\n')
   await world.workspaces.setup(
+    world.mirror,
     workspace,
-    setupRequest([
+    setupRequest(world, [
       'mkdir -p venv "we [ird"; echo "$TOKEN" > venv/token; echo x > "we [ird/x"; git config core.hooksPath .husky',
     ]),
   )
@@ -173,13 +175,17 @@ test("setup runs in the workspace; what it makes is nobody's leftover", async ()
   expect(await inMirror(world, 'ls-tree', '-r', '--name-only', collected.headSha)).toBe(
     '.gitignore\na.txt\nagents.txt\nb.txt',
   )
-  const failing = world.workspaces.setup(workspace, setupRequest(['echo before; echo broken >&2; exit 3']))
+  const failing = world.workspaces.setup(
+    world.mirror,
+    workspace,
+    setupRequest(world, ['echo before; echo broken >&2; exit 3']),
+  )
   await expect(failing).rejects.toMatchObject({
     kind: 'setup-failed',
     message: expect.stringMatching(/exited 3:\nbefore\nbroken/),
   })
   await expect(
-    world.workspaces.setup(workspace, { ...setupRequest(['sleep 20']), timeoutMs: 200 }),
+    world.workspaces.setup(world.mirror, workspace, { ...setupRequest(world, ['sleep 20']), timeoutMs: 200 }),
   ).rejects.toMatchObject({ kind: 'setup-failed' })
 })
 

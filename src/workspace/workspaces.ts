@@ -6,17 +6,19 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { runProcess } from '../lib/process.ts'
 import { collectWork } from './collect.ts'
-import { runSetup } from './commands.ts'
 import { type Context, readMemory, taskPlaces } from './context.ts'
 import { discardCopy, ensureWorkspace, makeReadCopy } from './ensure.ts'
 import { ensureRuntimeFolders, makeEnvironment, makeEnvironmentId } from './environment.ts'
 import { absolutePath } from './git.ts'
+import { makeReady } from './make-ready.ts'
 import { openMirror } from './mirror.ts'
 import { removeTree, safeName } from './places.ts'
+import { stockPools } from './pool.ts'
+import { sweepAllProducts } from './pristine.ts'
 import { saveTree } from './save.ts'
 import { aroundSetup } from './setup-products.ts'
 import { verifyTree } from './verify.ts'
-import type { Sandbox, Workspace, Workspaces } from './workspace.ts'
+import type { Mirror, Sandbox, SetupUse, Workspace, Workspaces } from './workspace.ts'
 
 export interface WorkspacesOptions {
   /** ORCH_HOME; made when it isn't there. */
@@ -40,7 +42,13 @@ export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
     means: options.sandbox.means,
     wrap: (request) => options.sandbox.wrap({ ...request, masked: [home, ...(request.masked ?? [])] }),
   }
-  const context: Context = { home, env, sandbox, readPaths: options.readPaths ?? [] }
+  const context: Context = {
+    home,
+    env,
+    sandbox,
+    readPaths: options.readPaths ?? [],
+    work: { places: 0, making: new Map() },
+  }
   const environment: Workspaces['environment'] = (runtimeDir, workspace, place, { passSecrets }) =>
     makeEnvironment({ user: env, home, runtimeDir, workspace, place, passSecrets })
   const environmentId = async (): Promise<string> => makeEnvironmentId(env, sandbox.means)
@@ -54,13 +62,14 @@ export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
     find: (task) => findWorkspace(context, task),
     findReadCopy: (request) => findReadCopy(context, request),
     discard: (workspace) => discardCopy(context, workspace),
-    setup: (workspace, request) => setup(context, workspace, request),
+    setup: (mirror, workspace, request) => setup(context, mirror, { ...request, workspace }),
     collect: (mirror, workspace, request) => collectWork(context, mirror, { ...request, workspace }),
     verify: async (mirror, request) => ({
-      commands: await verifyTree(context, mirror, request),
+      ...(await verifyTree(context, mirror, request)),
       environmentId: await environmentId(),
     }),
     remove: (task) => remove(context, task),
+    stock: (request) => stock(context, request),
     diskUse: () => diskUse(context),
   }
 }
@@ -79,35 +88,35 @@ function findReadCopy(context: Context, request: { task: string; runId: string }
 
 async function setup(
   context: Context,
-  workspace: Workspace,
-  request: Parameters<Workspaces['setup']>[1],
-): Promise<void> {
-  if (request.commands.length === 0) return
+  mirror: Mirror,
+  { workspace, ...request }: Parameters<Workspaces['setup']>[2] & { workspace: Workspace },
+): Promise<SetupUse> {
+  if (request.commands.length === 0) return { how: 'none', note: null }
   const { path: tree, runtimeDir } = workspace
   await ensureRuntimeFolders(runtimeDir)
-  const memory = await readMemory(context, taskPlaces(context, workspace.task).memory)
-  const run = (): Promise<void> =>
-    runSetup(context, request.commands, {
-      tree,
-      runtimeDir,
-      cwd: tree,
-      env: makeEnvironment({
-        user: context.env,
-        home: context.home,
-        runtimeDir,
-        workspace: tree,
-        place: request.env,
-        passSecrets: true,
+  const { sha, commands, env, network, read = [], sparse = [], timeoutMs, signal } = request
+  return aroundSetup(context, workspace, {
+    sha,
+    ready: (place) =>
+      makeReady(context, mirror, {
+        sha,
+        commands,
+        env,
+        network,
+        read,
+        sparse,
+        timeoutMs,
+        outputCapBytes: SETUP_OUTPUT_BYTES,
+        at: { tree, runtimeDir, ...place },
+        ...(signal ? { signal } : {}),
       }),
-      objects: path.join(memory?.mirror ?? path.join(context.home, 'mirrors'), 'objects'),
-      masked: memory?.masked ?? [],
-      read: request.read ?? [],
-      network: request.network,
-      outputCapBytes: SETUP_OUTPUT_BYTES,
-      timeoutMs: request.timeoutMs,
-      ...(request.signal ? { signal: request.signal } : {}),
-    })
-  await aroundSetup(context, workspace, run)
+  })
+}
+
+/** Fills the pools and sweeps what nobody needs. */
+async function stock(context: Context, request: Parameters<Workspaces['stock']>[0]): Promise<void> {
+  await sweepAllProducts(context, request.known)
+  await stockPools(context, request.wanted, request.signal)
 }
 
 async function remove(context: Context, task: string): Promise<{ saved: string | null }> {
@@ -120,7 +129,7 @@ async function remove(context: Context, task: string): Promise<{ saved: string |
 
 async function diskUse(context: Context): Promise<{ path: string; bytes: number }[]> {
   const folders: string[] = []
-  for (const part of ['mirrors', 'workspaces', 'verify', 'saved', 'runs']) {
+  for (const part of ['mirrors', 'workspaces', 'pool', 'products', 'verify', 'saved', 'runs']) {
     const names = await readdir(path.join(context.home, part)).catch(() => [])
     folders.push(...names.map((name) => path.join(context.home, part, name)))
   }

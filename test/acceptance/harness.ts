@@ -367,7 +367,7 @@ async function untilNobody(dir: string): Promise<{ pid: number; command: string 
   return left
 }
 
-function endProcess(pid: number): void {
+export function endProcess(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import type { Check, InitResult, Project } from '../../src/flow/app.ts'
+import type { Check, ConfigSource, InitResult, Project } from '../../src/flow/app.ts'
 import { type World, agentCommand, commitAndPush, makeWorld } from './harness.ts'
 
 let world: World
@@ -57,7 +57,7 @@ test('flags decide, and the whole way from init to a merge works on the uncommit
     'SHOP',
   ]
   await world.ok(['init', '--yes', ...flags])
-  expect(await world.gitIn(world.clone, 'status', '--porcelain')).toBe('?? .orch.yml')
+  expect(await world.gitIn(world.clone, 'status', '--porcelain')).toBe('?? .orch.yml\n?? .orch/')
   const id = await world.add('The first one')
   expect(id).toBe('SHOP-1')
   await world.upUntilIdle()
@@ -91,6 +91,19 @@ test('init needs a yes where nobody can be asked', async () => {
   const result = await world.orch(['init'])
   expect(result).toMatchObject({ code: 5 })
   expect(existsSync(config())).toBe(false)
+})
+
+test('a person’s own part for one project counts there, under what the project says, and explain names file and line', async () => {
+  world = await makeWorld({ config: 'limits: { parallel: 2 }' })
+  const own = join(world.home, 'config.yml')
+  writeFileSync(own, 'limits: { attempts: 5 }\nprojects:\n  T: { limits: { attempts: 7, parallel: 9 } }\n')
+  const sources = (await world.ok(['config', 'explain', 'limits', '--json'])).json<ConfigSource[]>()
+  const said = (key: string) => sources.find((one) => one.key === key)
+  expect(said('limits.attempts')).toEqual({ key: 'limits.attempts', value: 7, source: `${own}:3` })
+  expect(said('limits.parallel')).toMatchObject({ value: 2, source: expect.stringContaining('.orch.yml:') })
+  writeFileSync(own, 'projects:\n  T: { limits: { atempts: 7 } }\n')
+  const wrong = await world.orch(['config', 'check'])
+  expect(wrong).toMatchObject({ code: 1, stdout: expect.stringContaining(`${own}:2: projects.T.limits.atempts`) })
 })
 
 test('two clones can’t share a prefix', async () => {

@@ -15,6 +15,7 @@ const TREE = {
   'src/lib/plus.ts': 'export const plus = (a: number, b: number): number => a + b\n',
   'src/agents/supervisor.ts': "import { plus } from '../lib/plus.ts'\nconsole.log('supervisor', plus(1, 1))\n",
   'src/agents/scripted-agent.ts': "import { parse } from 'yaml'\nconsole.log(parse)\n",
+  'src/agents/acp-agent.ts': 'console.log(1)\n',
 }
 
 let root = ''
@@ -25,7 +26,9 @@ test('each program is a file of its own, a verb is a chunk, packages stay outsid
   mkdirSync(join(root, 'dist'))
   writeFileSync(join(root, 'dist/stale.js'), 'old')
   const files = await buildPackage(root, join(root, 'dist'))
-  expect(files).toEqual(expect.arrayContaining(['dist/main.js', 'dist/scripted-agent.js', 'dist/supervisor.js']))
+  expect(files).toEqual(
+    expect.arrayContaining(['dist/acp-agent.js', 'dist/main.js', 'dist/scripted-agent.js', 'dist/supervisor.js']),
+  )
   expect(files.some((file) => /^dist\/add-\w+\.js$/.test(file))).toBe(true)
   expect(readFileSync(join(root, 'dist/main.js'), 'utf8')).not.toContain('a + b')
   expect(readFileSync(join(root, 'dist/scripted-agent.js'), 'utf8')).toMatch(/from ?"yaml"/)

@@ -14,6 +14,7 @@ import { makeRunner } from '../runner.ts'
 const at = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 export const SUPERVISOR = at('../supervisor.ts')
 export const SCRIPTED = at('../scripted-agent.ts')
+export const ACP = at('../acp-agent.ts')
 export const AGENT = at('./agent.sh')
 export const START_AND_LEAVE = at('./start-and-leave.ts')
 export const PATH = process.env['PATH'] ?? '/usr/bin:/bin'
@@ -67,7 +68,7 @@ export function makeTestRuns(): TestRuns {
   const runner = makeRunner({
     runsDir,
     supervisor: [process.execPath, SUPERVISOR],
-    adapters: makeAdapters({ scripted: [process.execPath, SCRIPTED] }),
+    adapters: makeAdapters({ scripted: [process.execPath, SCRIPTED], acp: [process.execPath, ACP] }),
   })
   const started: string[] = []
   return {

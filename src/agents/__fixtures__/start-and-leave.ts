@@ -6,7 +6,7 @@ const [runsDir = '', supervisor = '', spec = ''] = process.argv.slice(2)
 const runner = makeRunner({
   runsDir,
   supervisor: [process.execPath, supervisor],
-  adapters: makeAdapters({ scripted: [process.execPath, ''] }),
+  adapters: makeAdapters({ scripted: [process.execPath, ''], acp: [process.execPath, ''] }),
 })
 await runner.start(JSON.parse(spec))
 process.exit(0)

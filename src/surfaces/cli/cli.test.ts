@@ -22,17 +22,34 @@ test('orch alone, --help and help show every verb and every exit code', async ()
   expect((await orch(['help'])).stdout).toBe(alone.stdout)
 })
 
+const PARTS = ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'OPTIONS', 'EXIT CODES', 'EXAMPLES', 'SEE ALSO']
+
 test.each(ALL.map((words) => [words.join(' '), words]))(
   'orch %s has help with an example, by --help and by help',
   async (name, words) => {
     const asked = await orch([...words, '--help'])
     expect(asked.exit).toBe(0)
-    expect(asked.stdout).toContain(`Usage: orch ${name}`)
+    expect(asked.stdout.match(/^[A-Z ]+$/gm)?.filter((title) => title !== 'ARGUMENTS')).toEqual(PARTS)
+    expect(asked.stdout).toContain(`SYNOPSIS\n  orch ${name}`)
     expect(asked.stdout).toContain('--json')
-    expect(asked.stdout.split('Examples:\n')[1]).toContain(`orch ${name}`)
+    expect(asked.stdout.split('EXAMPLES\n')[1]).toContain(`orch ${name}`)
+    for (const line of asked.stdout.split('EXAMPLES\n')[0]?.split('\n') ?? [])
+      expect(line.length, line).toBeLessThanOrEqual(80)
     expect((await orch(['help', ...words])).stdout).toBe(asked.stdout)
   },
 )
+
+test('help is wrapped to the terminal, all of it listed by --all, and paged only when asked for by name', async () => {
+  const narrow = await orch(['help', 'task', 'inspect'], { columns: 40, isTty: true })
+  const [before = ''] = narrow.stdout.split('EXAMPLES')
+  for (const line of before.split('\n')) expect(line.length, line).toBeLessThanOrEqual(40)
+  const all = (await orch(['help', '--all'])).stdout
+  for (const words of ALL) expect(all).toContain(`orch ${words.join(' ')}`)
+  const paged: string[] = []
+  const page = async (text: string): Promise<boolean> => paged.push(text) > 0
+  expect((await orch(['help', 'why'], { page })).stdout).toBe('')
+  expect(paged).toEqual([(await orch(['why', '--help'], { page })).stdout])
+})
 
 test('a noun shows its verbs', async () => {
   const shown = await orch(['task', '--help'])

@@ -22,14 +22,15 @@ export async function runCli(argv: string[], context: CliContext): Promise<numbe
 async function route(argv: string[], context: CliContext): Promise<number> {
   const [first, ...rest] = argv
   if (first === undefined || first === '--help' || first === '-h') return showHelp([], context)
-  if (first === 'help') return showHelp(rest, context)
+  if (first === 'help') return showHelp(rest, context, true)
   if (first === '--version' || first === '-V') return route(['version', ...rest], context)
+  if (first === '__complete') return (await import('./complete.ts')).printCandidates(rest, context)
   const found = findCommand(argv)
   if (found.load === null) return showHelp([first], context)
   const { command } = await found.load()
   const args = parseOptions(command, found.rest, found.name)
   if (args.help) return showHelp(found.name.split(' '), context)
-  if (command.mutates) await refuseInsideRun(context, found.name)
+  if (command.mutates) (await import('./inside-run.ts')).refuseInsideRun(context.env, found.name)
   return command.run(args, context)
 }
 
@@ -71,28 +72,18 @@ function unknownCommand(name: string, known: string[], help: string): UserError 
   )
 }
 
-/** `orch help`, `orch help task`, `orch help task add`. */
-async function showHelp(words: string[], context: CliContext): Promise<number> {
-  const { mainHelp, nounHelp, commandHelp } = await import('./help.ts')
-  const [first, second] = words.filter((word) => !word.startsWith('-'))
-  if (first === undefined) {
-    context.stdout.write(await mainHelp())
-    return EXIT.ok
-  }
-  const found = findCommand(second === undefined ? [first] : [first, second])
-  if (found.load === null) context.stdout.write(await nounHelp(first))
-  else context.stdout.write(commandHelp(found.name, (await found.load()).command satisfies Command))
+/** `orch help`, `orch help task`, `orch help task add`, `orch help --all`. Asked for by that name it may fill a pager. */
+async function showHelp(words: string[], context: CliContext, pages = false): Promise<number> {
+  const text = await helpText(words, context)
+  if (!(pages && (await context.page(text)))) context.stdout.write(text)
   return EXIT.ok
 }
 
-/** An agent's run may look at Orch, but change nothing, itself least of all. */
-async function refuseInsideRun(context: CliContext, name: string): Promise<void> {
-  const { findEnclosingRun } = await import('./inside-run.ts')
-  const run = findEnclosingRun(context.env)
-  if (run === null) return
-  throw new UserError(
-    EXIT.refused,
-    'inside-run',
-    `\`orch ${name}\` was called from inside run ${run}: an agent's run may not change Orch`,
-  )
+async function helpText(words: string[], context: CliContext): Promise<string> {
+  const { allHelp, commandHelp, mainHelp, nounHelp } = await import('./help.ts')
+  const [first, second] = words.filter((word) => !word.startsWith('-'))
+  if (first === undefined) return words.includes('--all') || words.includes('-a') ? allHelp(context) : mainHelp(context)
+  const found = findCommand(second === undefined ? [first] : [first, second])
+  if (found.load === null) return nounHelp(first, context)
+  return commandHelp(found.name, (await found.load()).command satisfies Command, context)
 }

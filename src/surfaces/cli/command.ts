@@ -2,12 +2,26 @@
 
 import type { CliContext } from './context.ts'
 
+/** What may stand in a place: names that are asked for when a shell completes, or these words. */
+export type Completion =
+  | 'task'
+  | 'run'
+  | 'project'
+  | 'status'
+  | 'pipeline'
+  | 'agent'
+  | 'config-key'
+  | 'command'
+  | 'file'
+  | readonly string[]
+
 export interface OptionSpec {
   kind: 'flag' | 'text' | 'list'
   /** Placeholder in help, such as `ID`. */
   value?: string
   short?: string
   description: string
+  complete?: Completion
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -16,6 +30,9 @@ export interface PositionalSpec {
   name: string
   required: boolean
   description: string
+  /** It may be given several times; only the last one of a verb. */
+  many?: true
+  complete?: Completion
 }
 
 export interface ParsedArgs {

@@ -13,6 +13,7 @@ export const TASK_ID: PositionalSpec = {
   name: 'ID',
   required: true,
   description: 'The task: `SHOP-1`, or `1` in its project’s folder',
+  complete: 'task',
 }
 
 /** The reader, or UserError(3) when nothing was ever registered here. */

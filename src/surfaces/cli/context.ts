@@ -3,6 +3,7 @@
 
 import { fstatSync, writeSync } from 'node:fs'
 import type { App, Reader } from '../../flow/app.ts'
+import type { Screen, ScreenHandlers } from './terminal.ts'
 
 export interface Output {
   write(text: string): unknown
@@ -14,6 +15,12 @@ export interface CliContext {
   cwd: string
   env: Record<string, string | undefined>
   version(): string
+  /** The package's own folder, with `pipelines/` and `schemas/`. */
+  packageDir: string
+  /** Where the build has described the commands for completion; null when this runs from the sources. */
+  commandsFile: string | null
+  /** Names of the agents Orch knows, without looking for their programs. */
+  agentNames(): Promise<string[]>
   stdout: Output
   stderr: Output
   /** Standard input, read in chunks of bytes. */
@@ -34,6 +41,10 @@ export interface CliContext {
   app(options?: { home: string }): Promise<App>
   /** Calls back at every Ctrl-C or SIGTERM instead of ending the process; the result takes that back. */
   onInterrupt(handler: () => void): () => void
+  /** Takes over the whole terminal, until it is closed; only where `canAsk`. */
+  screen(handlers: ScreenHandlers): Promise<Screen>
+  /** Shows a long text through the user's pager; false when there is none, and nothing was shown. */
+  page(text: string): Promise<boolean>
   /** Ends the process at once. */
   exitNow(code: number): void
 }
@@ -42,6 +53,9 @@ export interface CliContext {
 export interface ContextParts {
   home: string
   version: () => string
+  packageDir: string
+  commandsFile: string | null
+  agentNames: () => Promise<string[]>
   reader: () => Promise<Reader | null>
   app: (options?: { home: string }) => Promise<App>
 }
@@ -90,6 +104,8 @@ export function makeProcessContext(parts: ContextParts): CliContext {
         process.off('SIGTERM', handler)
       }
     },
+    screen: async (handlers) => (await import('./screen.ts')).openScreen(handlers),
+    page: async (text) => isTty && (await import('./pager.ts')).page(text, env),
     exitNow: (code) => process.exit(code),
   }
 }

@@ -1,16 +1,15 @@
 import { mkdir, mkdtemp, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { STATUSES, type App, type StatusView, type UpResult } from '../../flow/app.ts'
+import type { App, UpResult } from '../../flow/app.ts'
 import { UserError } from '../../lib/errors.ts'
 import { type Args, defineCommand } from './command.ts'
 import { callerOf } from './common.ts'
 import type { CliContext } from './context.ts'
-import { eventLine } from './event-lines.ts'
 import { EXIT } from './exit-codes.ts'
-import { BEGIN_LIVE, END_LIVE, makeLive } from './live.ts'
 import { paint, printJson, printLines } from './print.ts'
-import { sanitizeBlock, sanitizeLine } from './sanitize.ts'
+import { allTasks, runShown } from './run-shown.ts'
+import { sanitizeBlock } from './sanitize.ts'
 import { countsLine, statusLines } from './status-table.ts'
 import { lineJson } from './task-json.ts'
 import { endLines, stopOnInterrupt } from './up.ts'
@@ -20,6 +19,7 @@ const options = {
     kind: 'text',
     value: 'NAME',
     description: 'The agent that does the work, such as `claude` (default: scripted, which needs no model)',
+    complete: 'agent',
   },
   dir: { kind: 'text', value: 'DIR', description: 'A new or empty folder for all of it (default: a temporary one)' },
 } as const
@@ -36,10 +36,6 @@ export const command = defineCommand({
   run: demo,
 })
 
-/** At most five redraws a second: more can't be read. */
-const REDRAW_MS = 200
-/** Times count up once a second even if nothing else happens. */
-const TICK_MS = 1_000
 /** Longest wait for a back-off or a limit, as in `orch up --until-idle`. */
 const TIMER_WAIT_MS = 600_000
 
@@ -63,7 +59,7 @@ async function demo({ values, json }: Args<typeof options>, context: CliContext)
         `A sample repository with ${made.tasks.length} tasks is in ${made.dir}; its remote is ${made.remote}`,
         '',
       ])
-    const result = await runShown(app, { json, context, stop })
+    const result = await runShown(app, { json, context, stop, timerWaitMs: TIMER_WAIT_MS })
     if (stop.signal.aborted) {
       printLines({ stdout: context.stderr }, endLines(result, true))
       return EXIT.interrupted
@@ -88,68 +84,6 @@ function endedWell(result: UpResult, agent: string): boolean {
   const { done, needs_review: held, waiting, queued, running } = result.counts
   if (agent === 'scripted') return done === 3 && held === 1 && waiting + queued + running === 0
   return done > 0 && queued + running === 0
-}
-
-/** Runs the service until idle; a terminal sees the table, a pipe the log, a script the events. */
-async function runShown(
-  app: App,
-  shown: { json: boolean; context: CliContext; stop: AbortController },
-): Promise<UpResult> {
-  const { json, context, stop } = shown
-  const table = context.isTty && !json
-  const ended = new AbortController()
-  const drawing = table ? drawUntil(app, { context, signal: ended.signal }) : Promise.resolve()
-  try {
-    return await app.up({
-      untilIdle: true,
-      timerWaitMs: TIMER_WAIT_MS,
-      signal: stop.signal,
-      onEvent: (entry) => {
-        const line = table || json ? null : eventLine(entry)
-        if (line !== null) printLines(context, [line])
-      },
-      onNotice: (text) => {
-        if (!table && !json) printLines(context, [sanitizeLine(text)])
-      },
-    })
-  } finally {
-    ended.abort()
-    await drawing
-  }
-}
-
-async function drawUntil(app: App, shown: { context: CliContext; signal: AbortSignal }): Promise<void> {
-  const { context, signal } = shown
-  const live = makeLive(context)
-  const draw = (): void => live.draw(statusLines(allTasks(app), context))
-  context.stdout.write(BEGIN_LIVE)
-  try {
-    while (!signal.aborted) {
-      draw()
-      await Promise.all([app.reader.nextChange({ timeoutMs: TICK_MS, signal }), pause(REDRAW_MS, signal)])
-    }
-    draw()
-  } finally {
-    context.stdout.write(END_LIVE)
-  }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        done()
-      },
-      { once: true },
-    )
-  })
-}
-
-function allTasks(app: App): StatusView {
-  return app.reader.status({ statuses: [...STATUSES] })
 }
 
 async function report(

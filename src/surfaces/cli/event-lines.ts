@@ -100,9 +100,17 @@ function otherSentence(event: RepositoryEvent | AccountEvent): string | null {
     case 'train.entered':
     case 'train.left':
     case 'account.charged':
+    case 'account.failed':
+    case 'account.canary_allowed':
       return null
     case 'account.limited':
       return `is at its limit until ${clockTime(event.data.until)}: ${event.data.reason}`
+    case 'account.opened':
+      return `fails run after run and is left alone until ${clockTime(event.data.until)}`
+    case 'account.canary_begun':
+      return `is tried again by run ${event.data.runId}`
+    case 'account.recovered':
+      return 'works again'
     default:
       return (event as { type: string }).type
   }

@@ -1,5 +1,6 @@
 // An App and a terminal for tests: plain objects. A call that no test expected fails.
 
+import { join } from 'node:path'
 import { TASK_STATUSES, type TaskStatus } from '../../core/lifecycle.ts'
 import type { App, JournalEntry, Project, Reader, StatusView, TaskView } from '../../flow/app.ts'
 import { runCli } from './cli.ts'
@@ -151,6 +152,9 @@ export async function orch(argv: string[], terminal: FakeTerminal = {}): Promise
     cwd: '/code/shop',
     env: { USER: 'ann' },
     version: () => '1.2.3',
+    packageDir: join(import.meta.dirname, '..', '..', '..'),
+    commandsFile: null,
+    agentNames: async () => ['claude', 'codex'],
     stdout: { write: (text) => (out.stdout += text) },
     stderr: { write: (text) => (out.stderr += text) },
     stdin: chunksOf(stdin),
@@ -166,6 +170,10 @@ export async function orch(argv: string[], terminal: FakeTerminal = {}): Promise
       handlers.add(handler)
       return () => handlers.delete(handler)
     },
+    screen: async () => {
+      throw new Error('no test expected a screen')
+    },
+    page: async () => false,
     exitNow: (code) => {
       out.exit = code
     },

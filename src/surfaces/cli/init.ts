@@ -6,8 +6,18 @@ import { printInit } from './init-report.ts'
 
 const options = {
   yes: { kind: 'flag', short: 'y', description: 'Ask nothing' },
-  agent: { kind: 'text', value: 'NAME', description: 'The agent that does the work, such as `claude`' },
-  pipeline: { kind: 'text', value: 'NAME', description: 'The stages tasks go through (default: direct)' },
+  agent: {
+    kind: 'text',
+    value: 'NAME',
+    description: 'The agent that does the work, such as `claude`',
+    complete: 'agent',
+  },
+  pipeline: {
+    kind: 'text',
+    value: 'NAME',
+    description: 'The stages tasks go through (default: direct)',
+    complete: 'pipeline',
+  },
   setup: { kind: 'list', value: 'CMD', description: 'Command that prepares a checkout, such as `npm ci`' },
   verify: {
     kind: 'list',
@@ -15,6 +25,7 @@ const options = {
     description: 'Command that must pass before anything lands, such as `npm test`',
   },
   approval: {
+    complete: ['auto', 'human'],
     kind: 'text',
     value: 'auto|human',
     description: 'Whether a person approves each landing (default: human)',

@@ -1,6 +1,19 @@
 // Tells whether this process was started, however indirectly, by an agent's run.
 
 import { readFileSync } from 'node:fs'
+import { UserError } from '../../lib/errors.ts'
+import { EXIT } from './exit-codes.ts'
+
+/** An agent's run may look at Orch, but change nothing, itself least of all. Throws UserError(4). */
+export function refuseInsideRun(env: Record<string, string | undefined>, name: string): void {
+  const run = findEnclosingRun(env)
+  if (run === null) return
+  throw new UserError(
+    EXIT.refused,
+    'inside-run',
+    `\`orch ${name}\` was called from inside run ${run}: an agent's run may not change Orch`,
+  )
+}
 
 /** The run's id, or null. An agent can drop the variable from its own environment, but not from its ancestors'. */
 export function findEnclosingRun(env: Record<string, string | undefined>, proc = '/proc'): string | null {

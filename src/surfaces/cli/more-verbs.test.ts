@@ -2,8 +2,30 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Check, PipelineView, RunEvent } from '../../flow/app.ts'
+import type { AgentView, Check, PipelineView, RunEvent } from '../../flow/app.ts'
 import { PROJECT, fakeApp, fakeReader, fakeTask, orch } from './fake-app.ts'
+
+const AGENT: AgentView = {
+  name: 'claude',
+  found: true,
+  path: '/bin/claude',
+  version: '2.1',
+  loggedIn: 'no',
+  note: '',
+  sandbox: null,
+  tested: null,
+  limitedUntil: null,
+  limitReason: null,
+  breaker: null,
+}
+
+const BREAKER = {
+  state: 'open',
+  failures: 3,
+  reason: 'no answer',
+  retryAt: '2026-01-02T13:00:00.000Z',
+  trial: null,
+} as const
 
 async function* items<T>(list: T[]): AsyncGenerator<T> {
   yield* list
@@ -34,7 +56,7 @@ test('stream formats events, and gives JSON or the raw lines when asked', async 
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line)),
-  ).toEqual(EVENTS)
+  ).toEqual(EVENTS.map((event) => ({ task: 'SHOP-1', ...event })))
   expect((await orch(['stream', '1', '--raw'], { app })).stdout).toBe('{"a":1}\n\u001b[31mred\n')
   expect((await orch(['stream', '1', '--raw'], { app, isTty: true })).stdout).toBe('{"a":1}\n\\x1b[31mred\n')
   expect(asked.slice(0, 2)).toEqual([
@@ -200,9 +222,7 @@ test('projects are added, listed and removed, agents listed', async () => {
       removed.push(id)
       return removed.length === 1 ? { openTasks: 2, removed: false } : { openTasks: 0, removed: true }
     },
-    agents: async () => [
-      { name: 'claude', found: true, path: '/bin/claude', version: '2.1', loggedIn: 'no', note: '' },
-    ],
+    agents: async () => [AGENT],
   })
   expect((await orch(['project', 'add', '../web'], { app })).stdout).toContain('SHOP: /code/web was registered already')
   expect((await orch(['project', 'list'], { app })).stdout).not.toContain('secret')
@@ -211,5 +231,22 @@ test('projects are added, listed and removed, agents listed', async () => {
     stderr: expect.stringContaining('[open-tasks]'),
   })
   expect((await orch(['project', 'remove', 'SHOP'], { app })).exit).toBe(0)
-  expect((await orch(['agent', 'list'], { app })).stdout).toContain('claude  yes    2.1      no         /bin/claude')
+  expect((await orch(['agent', 'list'], { app })).stdout).toContain(
+    'claude  yes    2.1      no         ready  none     /bin/claude',
+  )
+})
+
+test.each([
+  [{ found: false, path: null, version: null }, 'claude  no     -        -          -      -'],
+  [{ tested: false, sandbox: 'its own' }, '2.1 (untested)  no         ready  its own'],
+  [
+    { limitedUntil: '2026-01-02T13:00:00.000Z', limitReason: 'weekly' },
+    'limited until 2026-01-02T13:00:00.000Z: weekly',
+  ],
+  [{ breaker: BREAKER }, 'stopped until 2026-01-02T13:00:00.000Z after 3 failures: no answer'],
+  [{ breaker: { ...BREAKER, state: 'trying', trial: 'SHOP-1-2' } as const }, 'tried again by run SHOP-1-2'],
+  [{ breaker: { ...BREAKER, state: 'closed', failures: 1 } as const }, 'ready, 1 failed in a row: no answer'],
+])('agent list tells of %j', async (change, line) => {
+  const app = fakeApp({ agents: async () => [{ ...AGENT, ...change }] })
+  expect((await orch(['agent', 'list'], { app })).stdout).toContain(line)
 })

@@ -95,7 +95,7 @@ function defaults(specs: OptionSpecs): Record<string, unknown> {
 function checkPositionals(command: Command, positionals: string[], name: string): void {
   const missing = command.positionals.filter((spec, index) => spec.required && positionals[index] === undefined)[0]
   if (missing) throw usageError('missing-argument', `${missing.name} is missing`, name)
-  const extra = positionals[command.positionals.length]
+  const extra = command.positionals.at(-1)?.many ? undefined : positionals[command.positionals.length]
   if (extra !== undefined)
     throw usageError('extra-argument', `unexpected argument "${extra}"; put texts with spaces in quotes`, name)
 }

@@ -3,7 +3,7 @@
 import type { CliContext } from './context.ts'
 import { jsonText, sanitizeLine } from './sanitize.ts'
 
-type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'magenta' | 'cyan'
 // SGR codes on and off (ECMA-48 8.3.117).
 const PAINTS: Record<Paint, [number, number]> = {
   bold: [1, 22],
@@ -11,6 +11,8 @@ const PAINTS: Record<Paint, [number, number]> = {
   red: [31, 39],
   green: [32, 39],
   yellow: [33, 39],
+  blue: [34, 39],
+  magenta: [35, 39],
   cyan: [36, 39],
 }
 
@@ -92,6 +94,43 @@ export function fit(text: string, columns: number): string {
     kept += character
   }
   return `${kept}…`
+}
+
+/** Lines of at most so many columns, broken at spaces where there are some. At least one line. */
+export function wrap(text: string, columns: number): string[] {
+  if (displayWidth(text) <= columns) return [text]
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    const joined = line === '' ? word : `${line} ${word}`
+    if (displayWidth(joined) <= columns) {
+      line = joined
+      continue
+    }
+    if (line !== '') lines.push(line)
+    const pieces = cutWord(word, Math.max(2, columns))
+    line = pieces.pop() ?? ''
+    lines.push(...pieces)
+  }
+  return [...lines, line]
+}
+
+/** A word longer than a line, in pieces of a line each. */
+function cutWord(word: string, columns: number): string[] {
+  const pieces: string[] = []
+  let piece = ''
+  let width = 0
+  for (const character of word) {
+    const more = displayWidth(character)
+    if (width + more > columns) {
+      pieces.push(piece)
+      piece = ''
+      width = 0
+    }
+    piece += character
+    width += more
+  }
+  return [...pieces, piece]
 }
 
 const ASCII = /^[\u0020-\u007e]*$/

@@ -40,6 +40,13 @@ export const SECTIONS: readonly Section[] = [
       answer: () => import('./answer.ts'),
     },
   },
+  {
+    title: 'For your shell and scripts',
+    verbs: {
+      completion: () => import('./completion.ts'),
+      schema: () => import('./schema.ts'),
+    },
+  },
 ]
 
 export const NOUNS: Readonly<Record<string, Noun>> = {
@@ -49,7 +56,13 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       add: () => import('./task/add.ts'),
       list: () => import('./task/list.ts'),
       show: () => import('./task/show.ts'),
+      tree: () => import('./task/tree.ts'),
+      runs: () => import('./task/runs.ts'),
+      logs: () => import('./task/logs.ts'),
+      diff: () => import('./task/diff.ts'),
       events: () => import('./task/events.ts'),
+      inspect: () => import('./task/inspect.ts'),
+      open: () => import('./task/open.ts'),
       edit: () => import('./task/edit.ts'),
       retry: () => import('./task/retry.ts'),
       cancel: () => import('./task/cancel.ts'),
@@ -84,7 +97,11 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   },
   agent: {
     about: 'Agents: the programs that do the work',
-    verbs: { list: () => import('./agent/list.ts') },
+    verbs: {
+      list: () => import('./agent/list.ts'),
+      test: () => import('./agent/test.ts'),
+      conformance: () => import('./agent/conformance.ts'),
+    },
   },
   config: {
     about: 'Configuration: what holds, and where it comes from',

@@ -9,7 +9,7 @@ import { shortDuration } from './time.ts'
 
 type Line = TaskLine & { lastActivityAt: number | null }
 
-const COLORS: Record<TaskStatus, 'green' | 'yellow' | 'cyan' | 'dim' | 'red' | null> = {
+export const STATUS_PAINTS: Record<TaskStatus, 'green' | 'yellow' | 'cyan' | 'dim' | 'red' | null> = {
   queued: null,
   running: 'cyan',
   waiting: 'yellow',
@@ -27,7 +27,7 @@ function columns(nowMs: number): Column<Line>[] {
     {
       title: 'STATUS',
       text: (line) => describeStatus({ ...line, reason: line.reasonCode }),
-      paint: (line) => COLORS[line.status],
+      paint: (line) => STATUS_PAINTS[line.status],
     },
     { title: 'TRY', text: (line) => String(line.attempt) },
     { title: 'AGENT', text: (line) => line.agent ?? '-' },
@@ -70,7 +70,7 @@ export function statusKey(view: StatusView): string {
 
 /** `2 running, 1 waiting, 40 done`. */
 export function countsLine(counts: Record<TaskStatus, number>): string {
-  const shown = (Object.keys(COLORS) as TaskStatus[]).filter((status) => counts[status] > 0)
+  const shown = (Object.keys(STATUS_PAINTS) as TaskStatus[]).filter((status) => counts[status] > 0)
   return shown.length === 0 ? 'no tasks' : shown.map((status) => `${counts[status]} ${status}`).join(', ')
 }
 

@@ -13,7 +13,7 @@ export const command = defineCommand({
   options: {
     watch: { kind: 'flag', short: 'w', description: 'Stay and redraw whenever something changes; Ctrl-C ends it' },
     all: { kind: 'flag', description: 'Show tasks that are done or cancelled too' },
-    project: { kind: 'text', value: 'PREFIX', description: 'Only this project' },
+    project: { kind: 'text', value: 'PREFIX', description: 'Only this project', complete: 'project' },
   },
   examples: ['orch status', 'orch status --watch', 'orch status --json | jq .counts'],
   mutates: false,

@@ -33,3 +33,11 @@ export function clockTime(at: number): string {
   const date = new Date(at)
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
 }
+
+/** A moment on this machine's clock, for people: `14:03` today, else `2026-01-02 14:03`. */
+export function shortTime(moment: Date, today = new Date()): string {
+  const two = (part: number): string => String(part).padStart(2, '0')
+  const day = (date: Date): string => [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-')
+  const time = `${two(moment.getHours())}:${two(moment.getMinutes())}`
+  return day(moment) === day(today) ? time : `${day(moment)} ${time}`
+}

@@ -86,9 +86,15 @@ test('what an event says is safe to print, and unknown ones are told by their ty
   ).toBe('needs a person (base-red): a\\x1b[31mb c')
   expect(eventSentence(fakeEvent('task.polished', {}))).toBe('task.polished')
   expect(eventSentence(fakeEvent('step.queued', {}))).toBeNull()
-  expect(
-    eventSentence({ ...fakeEvent('account.limited', { until: 0, reason: 'quota' }), stream: 'account' }),
-  ).toContain('quota')
+  expect(eventSentence({ ...fakeEvent('account.limited', { until: 0, reason: 'quota' }), stream: 'account' })).toMatch(
+    /is at its limit until \d\d:\d\d:\d\d: quota/,
+  )
+  expect(eventSentence({ ...fakeEvent('account.opened', { until: 0 }), stream: 'account' })).toMatch(
+    /left alone until \d\d:\d\d:\d\d$/,
+  )
+  expect(eventSentence({ ...fakeEvent('account.canary_begun', { runId: 'T-1-1', until: 0 }), stream: 'account' })).toBe(
+    'is tried again by run T-1-1',
+  )
 })
 
 test('status --watch prints a snapshot for each change and ends with Ctrl-C', async () => {

@@ -1,4 +1,5 @@
-// `orch status --watch`: redrawn on a terminal, printed anew in a pipe, one JSON line a change for scripts.
+// `orch status --watch`: a full-screen board where keys can be read, redrawn on a terminal without them, printed anew in
+// a pipe, one JSON line a change for scripts.
 
 import type { StatusView } from '../../flow/app.ts'
 import type { CliContext } from './context.ts'
@@ -17,6 +18,10 @@ export async function watchStatus(request: {
   context: CliContext
 }): Promise<number> {
   const { look, json, context } = request
+  if (context.canAsk && !json && context.env.TERM !== 'dumb') {
+    const { runBoard } = await import('./board/run-board.ts')
+    return runBoard({ look, next: (signal) => nextLook(context, signal), context })
+  }
   const stop = new AbortController()
   const release = context.onInterrupt(() => stop.abort())
   const live = context.isTty && !json ? makeLive(context) : null

@@ -121,6 +121,12 @@ const DEVELOPER = {
     commit()
     done()
   },
+  move: () => {
+    mkdirSync(dirname(words[1]), { recursive: true })
+    git('mv', ...words)
+    commit()
+    done()
+  },
   scripts: () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
     manifest.scripts.test = 'true'

@@ -21,7 +21,7 @@ const COLUMNS: Column<ChangeRow>[] = [
 export const command = defineCommand({
   summary: 'List the changes: branches pushed for review and landing',
   positionals: [],
-  options: { project: { kind: 'text', value: 'PREFIX', description: 'Only this project' } },
+  options: { project: { kind: 'text', value: 'PREFIX', description: 'Only this project', complete: 'project' } },
   examples: ['orch change list', 'orch change list --project SHOP --json'],
   mutates: false,
   async run({ values, json }, context) {

@@ -1,4 +1,3 @@
-import { UserError } from '../../../lib/errors.ts'
 import { defineCommand } from '../command.ts'
 import { TASK_ID, needReader, needTaskId } from '../common.ts'
 import { describeStatus } from '../describe-status.ts'
@@ -7,6 +6,7 @@ import { pairs, paint, printJson, printLines } from '../print.ts'
 import { sanitizeBlock, sanitizeLine } from '../sanitize.ts'
 import { isoTime } from '../time.ts'
 import { changeJson } from './change-json.ts'
+import { noChange } from './no-change.ts'
 
 export const command = defineCommand({
   summary: 'Show the change of a task with its reviews and approvals',
@@ -52,7 +52,3 @@ export const command = defineCommand({
     return EXIT.ok
   },
 })
-
-export function noChange(id: string): UserError {
-  return new UserError(EXIT.notFound, 'no-change', `${id} has no change yet: \`orch why ${id}\` says where it is`)
-}

@@ -16,7 +16,14 @@ const COLUMNS: Column<ConfigSource>[] = [
 export const command = defineCommand({
   summary: 'Say which value holds and where it comes from',
   details: 'Flag over environment (ORCH_*) over the project’s .orch.yml over ~/.orch/config.yml over the default.',
-  positionals: [{ name: 'KEY', required: false, description: 'A key such as `limits.attempts` (default: all)' }],
+  positionals: [
+    {
+      name: 'KEY',
+      required: false,
+      description: 'A key such as `limits.attempts` (default: all)',
+      complete: 'config-key',
+    },
+  ],
   options: {},
   examples: ['orch config explain', 'orch config explain limits.attempts'],
   mutates: false,

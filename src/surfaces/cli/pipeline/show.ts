@@ -9,7 +9,7 @@ import { nearest } from '../suggest.ts'
 
 export const command = defineCommand({
   summary: 'Draw a pipeline: its stages, gates and ways back',
-  positionals: [{ name: 'NAME', required: true, description: 'Its name, such as `direct`' }],
+  positionals: [{ name: 'NAME', required: true, description: 'Its name, such as `direct`', complete: 'pipeline' }],
   options: {},
   examples: ['orch pipeline show direct'],
   mutates: false,

@@ -8,7 +8,7 @@ import { printProblems } from '../problems.ts'
 export const command = defineCommand({
   summary: 'Check a pipeline file: shape, stages, gates, ways back',
   details: 'Exit code 1 when it has problems; each is told with file, line and key.',
-  positionals: [{ name: 'FILE', required: true, description: 'A YAML file' }],
+  positionals: [{ name: 'FILE', required: true, description: 'A YAML file', complete: 'file' }],
   options: {},
   examples: ['orch pipeline validate .orch/pipelines/careful.yml'],
   mutates: false,

@@ -5,7 +5,7 @@ import { printInit } from '../init-report.ts'
 
 export const command = defineCommand({
   summary: 'Register a clone as a project, without writing into it',
-  positionals: [{ name: 'PATH', required: false, description: 'The clone (default: this folder)' }],
+  positionals: [{ name: 'PATH', required: false, description: 'The clone (default: this folder)', complete: 'file' }],
   options: {
     prefix: { kind: 'text', value: 'PREFIX', description: 'Prefix of its task ids (default: made from its name)' },
   },

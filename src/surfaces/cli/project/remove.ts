@@ -6,7 +6,7 @@ import { printJson, printLines } from '../print.ts'
 
 export const command = defineCommand({
   summary: 'Forget a project that has no open tasks; its clone is not touched',
-  positionals: [{ name: 'PREFIX', required: true, description: 'The project, such as `SHOP`' }],
+  positionals: [{ name: 'PREFIX', required: true, description: 'The project, such as `SHOP`', complete: 'project' }],
   options: {},
   examples: ['orch project remove SHOP'],
   mutates: true,

@@ -8,12 +8,27 @@ import { checkLabels, checkTitle, readBody } from '../task-input.ts'
 
 const options = {
   body: { kind: 'text', value: 'TEXT', description: 'What is to be done, at length' },
-  'body-file': { kind: 'text', value: 'FILE', description: 'Read the body from a file; - is standard input' },
+  'body-file': {
+    kind: 'text',
+    value: 'FILE',
+    description: 'Read the body from a file; - is standard input',
+    complete: 'file',
+  },
   label: { kind: 'list', value: 'LABEL', description: 'A label' },
   priority: { kind: 'text', value: 'N', description: 'Higher goes first (default: 0)' },
-  'depends-on': { kind: 'list', value: 'ID', description: 'Wait until this task is done' },
-  pipeline: { kind: 'text', value: 'NAME', description: 'The stages it goes through (default: the project’s)' },
-  project: { kind: 'text', value: 'PREFIX', description: 'Its project (default: the one of this folder)' },
+  'depends-on': { kind: 'list', value: 'ID', description: 'Wait until this task is done', complete: 'task' },
+  pipeline: {
+    kind: 'text',
+    value: 'NAME',
+    description: 'The stages it goes through (default: the project’s)',
+    complete: 'pipeline',
+  },
+  project: {
+    kind: 'text',
+    value: 'PREFIX',
+    description: 'Its project (default: the one of this folder)',
+    complete: 'project',
+  },
 } as const
 
 export const command = defineCommand({

@@ -10,7 +10,12 @@ import { checkLabels, checkTitle, readBody } from '../task-input.ts'
 const options = {
   title: { kind: 'text', value: 'TITLE', description: 'The new title' },
   body: { kind: 'text', value: 'TEXT', description: 'The new body' },
-  'body-file': { kind: 'text', value: 'FILE', description: 'Read the new body from a file; - is standard input' },
+  'body-file': {
+    kind: 'text',
+    value: 'FILE',
+    description: 'Read the new body from a file; - is standard input',
+    complete: 'file',
+  },
   label: { kind: 'list', value: 'LABEL', description: 'The labels from now on; --label= alone takes all away' },
   priority: { kind: 'text', value: 'N', description: 'Higher goes first' },
 } as const

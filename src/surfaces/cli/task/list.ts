@@ -13,8 +13,8 @@ export const command = defineCommand({
   positionals: [],
   options: {
     all: { kind: 'flag', description: 'Those that are done or cancelled too' },
-    status: { kind: 'list', value: 'STATUS', description: `Only these: ${STATUSES.join(', ')}` },
-    project: { kind: 'text', value: 'PREFIX', description: 'Only this project' },
+    status: { kind: 'list', value: 'STATUS', description: `Only these: ${STATUSES.join(', ')}`, complete: 'status' },
+    project: { kind: 'text', value: 'PREFIX', description: 'Only this project', complete: 'project' },
     limit: { kind: 'text', value: 'N', description: 'At most so many (default: 50)' },
   },
   examples: ['orch task list', 'orch task list --status needs_review', 'orch task list --all --limit 500 --json'],

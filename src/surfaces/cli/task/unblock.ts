@@ -9,7 +9,7 @@ import { printJson, printLines } from '../print.ts'
 export const command = defineCommand({
   summary: 'Let blocked tasks start without waiting for others',
   details: 'With an ID that task, with `all` every blocked one; without either it only lists them.',
-  positionals: [{ name: 'ID|all', required: false, description: 'A task, or `all`' }],
+  positionals: [{ name: 'ID|all', required: false, description: 'A task, or `all`', complete: 'task' }],
   options: {},
   examples: ['orch task unblock', 'orch task unblock 3', 'orch task unblock all'],
   mutates: true,
