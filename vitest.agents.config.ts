@@ -8,6 +8,8 @@ export default defineConfig({
     include: ['test/agents/**/*.test.ts'],
     pool: 'forks',
     fileParallelism: false,
+    // Within a file only tests that mostly wait are concurrent: two cores start no more of these CLIs at once.
+    maxConcurrency: 4,
     testTimeout: 300_000,
     hookTimeout: 300_000,
     setupFiles: ['test/tooling/clean-environment.ts'],

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runProcess } from '../../src/lib/process.ts'
 
-const PINNED = {
+export const PINNED = {
   '@anthropic-ai/claude-code': '2.1.329',
   '@openai/codex': '0.169.0',
   'opencode-ai': '1.18.33',

@@ -4,14 +4,20 @@
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
 import { type Header, readHeader } from '../../src/agents/scripted-script.ts'
+import { messageOf } from './error-front.ts'
 
 const step = z.union([
   z.strictObject({ write: z.strictObject({ path: z.string(), content: z.string() }) }),
   z.strictObject({ bash: z.string() }),
   /** Ends the answer with this text. */
   z.strictObject({ say: z.string() }),
-  /** The API's own error, on every try. */
-  z.strictObject({ answer: z.int(), retryAfterSeconds: z.number().optional(), text: z.string().optional() }),
+  /** The API's own error, on every try; with a body where the vendor's form matters. */
+  z.strictObject({
+    answer: z.int(),
+    retryAfterSeconds: z.number().optional(),
+    text: z.string().optional(),
+    body: z.record(z.string(), z.unknown()).optional(),
+  }),
   /** A tool that hangs; the CLI refuses a plain `sleep`. */
   z.strictObject({ hang: z.literal(true) }),
   /** The model's answer breaks off in the middle, on every try. */
@@ -59,12 +65,12 @@ function turnOf(one: Step, header: Header): Turn[] {
   if ('broken' in one) return [{ kind: 'broken' }]
   if ('handoff' in one) return [shell(handoffCommand(one.handoff, header.handoff))]
   if ('no-handoff' in one) return []
-  const { answer, retryAfterSeconds, text } = one
+  const { answer, retryAfterSeconds, text, body } = one
   return [
     {
       kind: 'error',
       status: answer,
-      text: text ?? `scripted ${answer}`,
+      text: body === undefined ? (text ?? `scripted ${answer}`) : messageOf(body),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     },
   ]

@@ -4,11 +4,20 @@
 import { randomUUID } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
+import { startErrorFront } from './error-front.ts'
 import { type Turn, turnsOf } from './model-script.ts'
 
 /** The part of the library that we use. */
 interface MockServer {
-  addFixture(fixture: { match: { predicate: () => boolean }; response: (request: unknown) => unknown }): unknown
+  addFixture(fixture: {
+    match: { predicate: (request: unknown) => boolean }
+    response: (request: unknown) => unknown
+    /** Letters of a text in one piece of the stream, ms between two, and after how many the connection is cut. */
+    chunkSize?: number
+    latency?: number
+    truncateAfterChunks?: number
+    chaos?: { disconnectRate: number }
+  }): unknown
   start(): Promise<string>
   stop(): Promise<void>
   url: string
@@ -21,6 +30,7 @@ interface MockLibrary {
 const request = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.unknown() })),
   tools: z.array(z.object({ function: z.object({ name: z.string() }) })).nullish(),
+  stream: z.boolean().nullish(),
 })
 
 /** How each CLI names the tools that write a file and run a command, known by the name of the second. */
@@ -44,10 +54,15 @@ const DIALECTS: Record<string, (turn: ToolTurn) => { name: string; input: Record
   run_shell_command: (turn) =>
     turn.kind === 'write'
       ? { name: 'write_file', input: { file_path: turn.path, content: turn.content } }
-      : { name: 'run_shell_command', input: { command: turn.command, description: 'scripted step' } },
+      : { name: 'run_shell_command', input: { command: hidden(turn.command), description: 'scripted step' } },
 }
 
 type ToolTurn = Extract<Turn, { kind: 'write' | 'shell' }>
+
+/** gemini runs no command with a substitution in it, unless that stands in single quotes. */
+function hidden(command: string): string {
+  return command.includes('$(') ? `env sh -c '${command.replaceAll("'", "'\\''")}'` : command
+}
 
 function writing(turn: { path: string; content: string }): string {
   return `cat > '${turn.path}' <<'END-OF-FILE'\n${turn.content.replace(/\n$/, '')}\nEND-OF-FILE`
@@ -59,6 +74,8 @@ export interface ModelServer {
   requests: () => number
   /** Requests answered by the model: each handed out `USAGE`. */
   answered: () => number
+  /** Those of them that were no part of the script, such as for a title: requests without tools. */
+  asides: () => number
   /** From now on every request is refused with this status; null ends the outage. */
   outage: (status: number | null) => void
   stop: () => Promise<void>
@@ -71,32 +88,61 @@ export const USAGE = { input_tokens: 1_000, output_tokens: 100, prompt_tokens: 1
 export async function startModelServer(aimock: string): Promise<ModelServer> {
   const library = (await import(pathToFileURL(aimock).href)) as MockLibrary
   const server = new library.LLMock({ port: 0, host: '127.0.0.1', logLevel: 'silent' })
-  const counts = { requests: 0, answered: 0 }
+  const counts = { requests: 0, answered: 0, asides: 0 }
   let outage: number | null = null
+  const turnFor = (raw: unknown): Turn =>
+    outage === null ? nextTurn(raw) : { kind: 'error', status: outage, text: `outage ${outage}` }
+  const response = (raw: unknown): unknown => {
+    counts.requests += 1
+    const turn = turnFor(raw)
+    // What breaks off never comes to the usage at its end.
+    if (turn.kind !== 'error' && turn.kind !== 'broken') {
+      counts.answered += 1
+      if (isAside(raw)) counts.asides += 1
+    }
+    return wire(turn, raw)
+  }
+  const breaksOff = (raw: unknown): boolean => turnFor(raw).kind === 'broken'
+  // The first that matches answers. What is asked for in one piece (a CLI's second try) can only be no answer at all.
   server.addFixture({
-    match: { predicate: () => true },
-    response: (raw) => {
-      counts.requests += 1
-      const turn: Turn = outage === null ? nextTurn(raw) : { kind: 'error', status: outage, text: `outage ${outage}` }
-      if (turn.kind !== 'error') counts.answered += 1
-      return wire(turn, raw)
-    },
+    match: { predicate: (raw) => breaksOff(raw) && request.parse(raw).stream !== true },
+    response,
+    chaos: { disconnectRate: 1 },
   })
+  server.addFixture({
+    match: { predicate: breaksOff },
+    response,
+    chunkSize: 5,
+    // What was said must be out before the connection goes.
+    latency: 50,
+    truncateAfterChunks: 6,
+  })
+  server.addFixture({ match: { predicate: () => true }, response })
   await server.start()
+  const front = await startErrorFront(server.url)
   return {
-    url: server.url,
+    url: front.url,
     requests: () => counts.requests,
     answered: () => counts.answered,
+    asides: () => counts.asides,
     outage: (status) => {
       outage = status
     },
-    stop: () => server.stop(),
+    stop: async () => {
+      front.stop()
+      await server.stop()
+    },
   }
 }
 
+function isAside(raw: unknown): boolean {
+  const { tools } = request.parse(raw)
+  return !tools || tools.length === 0
+}
+
 function nextTurn(raw: unknown): Turn {
-  const { messages, tools } = request.parse(raw)
-  if (!tools || tools.length === 0) return { kind: 'text', text: 'A title' }
+  const { messages } = request.parse(raw)
+  if (isAside(raw)) return { kind: 'text', text: 'A title' }
   // Of a resumed session only what came after its latest prompt counts, else the old script is played again.
   const at = messages.findLastIndex(
     (message) => message.role === 'user' && /^Orch-Task: /m.test(textOf(message.content)),
@@ -120,8 +166,7 @@ function wire(turn: Turn, raw: unknown): unknown {
       ...(turn.retryAfterSeconds === undefined ? {} : { retryAfter: turn.retryAfterSeconds }),
     }
   }
-  if (turn.kind === 'broken')
-    return { content: 'This answer breaks off in the middle of', usage: USAGE, truncateAfterChunks: 2 }
+  if (turn.kind === 'broken') return { content: 'This answer breaks off in the middle of its very words', usage: USAGE }
   const tools = (request.parse(raw).tools ?? []).map((tool) => tool.function.name)
   const dialect = tools.map((name) => DIALECTS[name]).find((known) => known !== undefined)
   if (!dialect) throw new Error(`no CLI of ours has these tools: ${tools.join(', ')}`)
@@ -140,9 +185,9 @@ const ERROR_TYPES: Record<number, string> = {
   529: 'overloaded_error',
 }
 
-/** The text of a message, whether it is one string or parts. */
+/** The text of a message, whether it is one string or parts. The library glues gemini's parts together without a line break. */
 function textOf(content: unknown): string {
-  if (typeof content === 'string') return content
+  if (typeof content === 'string') return content.replaceAll('</session_context>', '$&\n')
   if (!Array.isArray(content)) return ''
   return content
     .map((part: unknown) => (part && typeof part === 'object' && 'text' in part ? String(part.text) : ''))
