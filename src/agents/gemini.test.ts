@@ -202,7 +202,10 @@ const request: AgentRequest = {
   sandboxed: true,
   env: { HOME: home, GEMINI_API_KEY: 'k' },
 }
-put(join(root, 'package/package.json'), '{"name": "@google/gemini-cli", "version": "0.61.0", "bin": {"gemini": "bundle/gemini.js"}}')
+put(
+  join(root, 'package/package.json'),
+  '{"name": "@google/gemini-cli", "version": "0.61.0", "bin": {"gemini": "bundle/gemini.js"}}',
+)
 chmodSync(request.path, 0o755)
 
 const settingsOf = (asked: AgentRequest): unknown =>
