@@ -50,6 +50,8 @@ test('it is found only when the project says what to run', async () => {
   expect(await commandAdapter.find({ bin: 'no-such-program' }, { PATH })).toBeNull()
   expect(await commandAdapter.find({ command: 'my-agent' }, { PATH })).toMatchObject({ note: 'runs: my-agent' })
   expect(await commandAdapter.find({ bin: 'cat' }, { PATH })).toMatchObject({ path: expect.stringContaining('/cat') })
+  // Finding a program never runs it: `touch --version` would tell one.
+  expect(await commandAdapter.find({ bin: 'touch' }, { PATH })).toMatchObject({ version: null })
 })
 
 test('a program that the shell does not find is a missing tool', async () => {

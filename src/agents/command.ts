@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { NO_USAGE } from '../core/run.ts'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent, RunSummary, StreamParser } from './agent.ts'
-import { findProgram, findVersion, installationOf } from './find-program.ts'
+import { findProgram, installationOf } from './find-program.ts'
 import { crashText } from './report.ts'
 
 /** Exit code of a shell that did not find the program. */
@@ -24,7 +24,8 @@ export const commandAdapter: AgentAdapter = {
     }
     if (!program.bin) return null
     const path = findProgram({ name: program.bin, env })
-    return path === null ? null : { path, version: await findVersion(path, env), loggedIn, note: `runs: ${path}` }
+    // Not asked for its version: a person's own program may take any call as its cue to work.
+    return path === null ? null : { path, version: null, loggedIn, note: `runs: ${path}` }
   },
 
   command({ program, path, env }: AgentRequest): AgentCommand {

@@ -29,6 +29,8 @@ export async function findVersion(path: string, env: NodeJS.ProcessEnv): Promise
   const kept = pickEnv(env, ['PATH', 'HOME', 'LANG'])
   const result = await runProcess({
     argv: [path, '--version'],
+    // Nowhere in particular: whatever it does there, it does not do it in somebody's repository.
+    cwd: '/',
     env: kept,
     timeoutMs: VERSION_LIMIT_MS,
     outputCapBytes: 64 << 10,
