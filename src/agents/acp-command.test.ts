@@ -1,6 +1,6 @@
 // How an ACP agent is found and called: the words of its command, and what is lent to it.
 
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -85,18 +85,31 @@ test('it may read its program with the packages beside it, and the paths that th
 test('it is found by the first word of the command, also in the usual places; what it can not tell is unknown', async () => {
   const home = join(root, 'ann')
   mkdirSync(join(home, '.local/bin'), { recursive: true })
-  writeFileSync(join(home, '.local/bin/some-agent'), '#!/bin/sh\necho some-agent 2.3.4\n', { mode: 0o755 })
+  writeFileSync(join(home, '.local/bin/some-agent'), `#!/bin/sh\necho ran >> ${root}/ran\n`, { mode: 0o755 })
   const env = { HOME: home, PATH: '/usr/bin:/bin' }
   expect(await adapter.find({ command: 'MODE=x some-agent acp' }, env)).toMatchObject({
     path: join(home, '.local/bin/some-agent'),
-    version: '2.3.4',
+    version: null,
     loggedIn: 'unknown',
     note: 'runs: MODE=x some-agent acp',
   })
   expect(await adapter.find({ command: 'no-such-agent acp' }, env)).toBeNull()
   expect(await adapter.find({}, env)).toBeNull()
   expect(await adapter.find({ command: 'cd agent && ./run' }, env)).toMatchObject({ version: null })
-  expect(await adapter.find({ bin: '~/.local/bin/some-agent' }, env)).toMatchObject({ version: '2.3.4' })
+  expect(await adapter.find({ bin: '~/.local/bin/some-agent' }, env)).toMatchObject({ version: null })
+  // Who knows what it does when it is asked for its version.
+  expect(existsSync(join(root, 'ran'))).toBe(false)
+})
+
+test('one with an adapter of its own is asked for its version, a bridge to it is not', async () => {
+  const folder = join(root, 'programs')
+  mkdirSync(folder)
+  for (const name of ['claude', 'claude-agent-acp'])
+    writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} 2.3.4\n`, { mode: 0o755 })
+  const env = { HOME: root, PATH: `${folder}:/usr/bin:/bin`, ANTHROPIC_API_KEY: 'a' }
+  expect(await adapter.find({ command: 'claude acp' }, env)).toMatchObject({ version: '2.3.4', loggedIn: 'yes' })
+  const bridge = await adapter.find({ bin: 'claude-agent-acp' }, env)
+  expect(bridge).toMatchObject({ path: join(folder, 'claude-agent-acp'), version: null, loggedIn: 'yes' })
 })
 
 test('a login that nobody was lent can still be taken back', () => {

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import type { AgentProgram } from '../core/policy.ts'
 import { makeAcpParser } from './acp-stream.ts'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
-import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
+import { findProgram, installationOf, pickEnv } from './find-program.ts'
 import { ownProgramReads } from './scripted.ts'
 
 /** Programs and packages that are agents with an adapter of their own, by their names in a command. */
@@ -22,7 +22,7 @@ const NATIVE: Record<string, string> = {
   'claude-agent-acp': 'claude',
   'claude-code-acp': 'claude',
 }
-/** Programs that start another one: their version says nothing of the agent. */
+/** Programs that start another one: what they are says nothing of the agent. */
 const RUNNERS = new Set([
   'npx',
   'bunx',
@@ -93,11 +93,16 @@ async function findAcp(
   const path = own ?? (CONTROL.test(program.command ?? '') ? findProgram({ name: 'sh', env, folders: ['/bin'] }) : null)
   if (path === null) return null
   const runs = `runs: ${program.command ?? path}`
-  const runner = RUNNERS.has(basename(path))
-  const known = await native?.find(runner ? {} : { bin: path }, env)
-  const version = runner ? null : (known?.version ?? (await findVersion(path, env)))
-  if (!known) return { path, version, loggedIn: 'unknown', note: runs }
-  return { path, version, loggedIn: known.loggedIn, note: known.note === '' ? runs : `${known.note}; ${runs}` }
+  // Only a program that is known to answer is asked for its version: another one might begin to work.
+  const itself = native !== undefined && bareName(path) === native.name
+  const known = await native?.find(itself ? { bin: path } : {}, env)
+  if (!known) return { path, version: null, loggedIn: 'unknown', note: runs }
+  return {
+    path,
+    version: itself ? known.version : null,
+    loggedIn: known.loggedIn,
+    note: known.note === '' ? runs : `${known.note}; ${runs}`,
+  }
 }
 
 function commandOf(

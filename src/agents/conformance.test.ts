@@ -130,6 +130,7 @@ test('a command that speaks no ACP is tried as a plain one, unasked only when no
   writeFileSync(
     script,
     `#!/bin/sh
+test -n "$ORCH_HANDOFF" || exit 9
 prompt=$(cat)
 case "$prompt" in
 *"Run this shell command"*) exec tail -s 5 -f /dev/null ;;

@@ -27,7 +27,17 @@ command = "touch"
 args = ["started-by-codex"]
 `,
   }),
-  // It tells the thread's tokens once, at the turn's end, and of a limit only what its API says in words.
-  tells: { usage: 'script', partial: false, cost: false, reset: false },
+  // It tells the thread's tokens once, at the turn's end, and of a plain 429 no time at all: of a used-up plan it does.
+  tells: { usage: 'script', partial: false, cost: false, reset: true },
+  says: {
+    'api-429': {
+      error: {
+        type: 'usage_limit_reached',
+        message: 'The usage limit has been reached',
+        plan_type: 'pro',
+        resets_at: '{epoch}',
+      },
+    },
+  },
   transcripts: 'codex',
 }
