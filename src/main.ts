@@ -25,12 +25,19 @@ async function openReader(): Promise<Reader | null> {
   return opened.reader
 }
 
+/** A sample has settings of its own: those of the environment would have another agent do its work. The sandbox is the machine's. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !name.startsWith('ORCH_') || name === 'ORCH_SANDBOX')
+  return Object.fromEntries(kept)
+}
+
 function openApp(options?: { home: string }): Promise<App> {
   const at = options?.home ?? home
   mkdirSync(at, { recursive: true, mode: 0o700 })
   let app = apps.get(at)
   if (!app) {
-    app = import('./compose.ts').then(({ compose }) => compose({ home: at, env: process.env, version: version() }))
+    const env = options ? withoutSettings(process.env) : process.env
+    app = import('./compose.ts').then(({ compose }) => compose({ home: at, env, version: version() }))
     apps.set(at, app)
   }
   return app

@@ -39,8 +39,8 @@ export interface Policy {
   /** Hash of everything that judges (this object and the pipeline); evidence names it. */
   configHash: string
   base: string | null
-  /** Folders that checkouts hold, with all root files; empty means everything. */
-  checkout: { sparse: string[] }
+  /** Folders that checkouts hold, with all root files; empty means everything. Policies pinned before there was this key lack it. */
+  checkout?: { sparse: string[] }
   setup: string[]
   /** `none`: the project says that it has nothing to verify with. Empty: nobody said, so nothing may land. */
   verify: VerifyCommand[] | 'none'

@@ -7,7 +7,7 @@ import type { RunReport, RunSpec } from '../agents/agent.ts'
 import { programOf } from '../core/policy.ts'
 import { mayBegin } from '../core/schedule.ts'
 import { addUsage, NO_USAGE } from '../core/run.ts'
-import { messageOf } from '../lib/errors.ts'
+import { ExternalError, messageOf } from '../lib/errors.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
 import { type ChosenAgent, chooseAgent } from './choose-agent.ts'
@@ -69,13 +69,16 @@ export function makeStartRun(deps: StartDeps): StartRun {
     // A limited agent's run is put off before anything is prepared for it.
     if (!mayBegin(store.getAccount(agent.name)?.state ?? null, now()).ok) await begin()
     const run = await prepare(deps, place, { runId, agent, signal: context.signal })
+    // What can't be prepared is the project's or the host's trouble, and no mark against the agent.
+    const spec = await specOf(deps, run)
     if (context.signal.aborted) throw new Interrupted()
     await begin()
     const startedAt = now()
     try {
-      await runner.start(await specOf(deps, run))
+      await runner.start(spec)
       return null
     } catch (error) {
+      if (error instanceof ExternalError) throw error
       const outcome = {
         kind: 'could-not-start' as const,
         text: `${agent.name} could not be started: ${messageOf(error)}`,
@@ -96,7 +99,7 @@ async function prepare(
   const writes = !stage.independent
   const head = task.headSha
   const startSha = head ? base.sha : (task.baseSha ?? base.sha)
-  const { sparse } = policy.checkout
+  const sparse = policy.checkout?.sparse ?? []
   const workspace = writes
     ? await workspaces.ensure(mirror, {
         task: task.id,

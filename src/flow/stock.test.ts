@@ -40,12 +40,15 @@ function keeperOf(work: (request: Request) => Promise<void> = async () => undefi
   return { asked, faults, keeper: makeStockKeeper({ store, workspaces }, (error) => faults.push(error)) }
 }
 
-async function startTask(): Promise<void> {
+async function startTask(
+  checkout: Partial<Pick<typeof POLICY, 'checkout'>> = { checkout: { sparse: ['apps'] } },
+): Promise<void> {
   const engine = makeEngine({ store, now: Date.now, wake: () => undefined })
   await engine.submit(OPEN, by)
   const { epoch = 0 } = store.getTask('T-1')?.state ?? {}
   await engine.submit({ type: 'begin-step', task: 'T-1', epoch }, by)
-  const policy = { ...POLICY, checkout: { sparse: ['apps'] } }
+  const { checkout: _, ...older } = POLICY
+  const policy = { ...older, ...checkout }
   const started = {
     type: 'start-task' as const,
     task: 'T-1',
@@ -99,4 +102,31 @@ test('trouble of the outside stops nothing; a fault of our own is told', async (
   expect(faults).toEqual([])
   await keeper.stop()
   expect(faults).toEqual([new Error('a fault')])
+})
+
+test('a task that was started before there were folders wants everything', async () => {
+  await startTask({})
+  const { asked, faults, keeper } = keeperOf()
+  keeper.kick()
+  await vi.waitUntil(() => asked.length === 1, 20_000)
+  expect(asked[0]?.wanted).toMatchObject([{ project: 'T', sparse: [] }])
+  await keeper.stop()
+  expect(faults).toEqual([])
+})
+
+test('a store that can not be read is told, and ends nothing', async () => {
+  const broken = {
+    listProjects: () => {
+      throw new Error('database is locked')
+    },
+    listTasks: () => [],
+    getTask: () => null,
+  }
+  const faults: unknown[] = []
+  const keeper = makeStockKeeper({ store: broken, workspaces: { stock: async () => undefined } }, (error) =>
+    faults.push(error),
+  )
+  keeper.kick()
+  await vi.waitUntil(() => faults.length === 1, 20_000)
+  await keeper.stop()
 })

@@ -31,9 +31,9 @@ export function makeStockKeeper(
   let again = false
 
   async function stock(): Promise<void> {
-    const known = store.listProjects().map((project) => project.id)
-    const wanted = known.flatMap((project) => wantedBy(store, project))
     try {
+      const known = store.listProjects().map((project) => project.id)
+      const wanted = known.flatMap((project) => wantedBy(store, project))
       await workspaces.stock({ wanted, known, signal: abort.signal })
     } catch (error) {
       // Whoever needs a place hears of trouble with the disk or the mirror; without a pool it is only slower.
@@ -69,7 +69,8 @@ function wantedBy(store: Pick<Capabilities['store'], 'listTasks' | 'getTask'>, p
   const statuses = TASK_STATUSES.filter((status) => !isTerminal(status))
   for (const line of store.listTasks({ project, statuses, limit: LOOK_AT })) {
     const task = store.getTask(line.id)?.state
-    if (task?.baseSha && task.policy) return [{ project, sha: task.baseSha, sparse: task.policy.checkout.sparse }]
+    if (task?.baseSha && task.policy)
+      return [{ project, sha: task.baseSha, sparse: task.policy.checkout?.sparse ?? [] }]
   }
   return []
 }

@@ -78,7 +78,7 @@ export function makeVerifier(capabilities: Pick<Capabilities, 'store' | 'workspa
       read: policy.sandbox.read,
       setupTimeoutMs: SETUP_TIMEOUT_MS,
       outputCapBytes: OUTPUT_CAP_BYTES,
-      sparse: policy.checkout.sparse,
+      sparse: policy.checkout?.sparse ?? [],
       runSetup: target.fresh === true,
       signal: target.signal,
     })

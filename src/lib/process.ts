@@ -211,30 +211,31 @@ function openStarterShell(argv: readonly [string, ...string[]], env: Record<stri
   let over: Error | null = null
   // Only a question that waits for its answer keeps this process alive.
   const hold = (held: boolean): void => {
-    for (const handle of [child, child.stdin as Socket, child.stdout as Socket])
-      if (held) handle.ref()
-      else handle.unref()
+    // Without a free descriptor there is no child, and nothing of one.
+    for (const handle of [child, child.stdin as Socket | undefined, child.stdout as Socket | undefined])
+      if (held) handle?.ref()
+      else handle?.unref()
   }
   const end = (error: Error): void => {
     over ??= error
     for (const one of waiting.splice(0)) one.reject(error)
     hold(false)
   }
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.on('error', end)
+  child.on('close', () => end(new Error('the shell that starts runs has ended')))
+  child.stdin?.on('error', () => undefined)
+  child.stdout?.on('data', (chunk: Buffer) => {
     const lines = (said + chunk.toString('latin1')).split('\n')
     said = lines.pop() ?? ''
     for (const line of lines) waiting.shift()?.resolve(Number(line))
     if (waiting.length === 0) hold(false)
   })
-  child.on('error', end)
-  child.on('close', () => end(new Error('the shell that starts runs has ended')))
-  child.stdin.on('error', () => undefined)
   hold(false)
   return {
     ask: (question: string): Promise<number> =>
       new Promise((resolve, reject) => {
-        if (over) {
-          reject(over)
+        if (over || !child.stdin?.writable) {
+          reject(over ?? new Error('the shell that starts runs could not be started'))
           return
         }
         hold(true)

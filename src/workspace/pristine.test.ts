@@ -233,6 +233,18 @@ test('several at once make them once', async () => {
   expect(await products(world)).toHaveLength(1)
 })
 
+test('torn ones, as a power cut leaves them, are made again', async () => {
+  const world = await makeNpmWorld()
+  await verified(world, world.base)
+  const [name = ''] = await products(world)
+  const made = path.join(world.home, 'products/shop', name, 'made.json')
+  const whole = await readFile(made, 'utf8')
+  await writeFile(made, '')
+  await verified(world, await taskCommit(world, { 'b.txt': 'b\n' }))
+  expect(await products(world)).toEqual([name])
+  expect(await readFile(made, 'utf8')).toBe(whole)
+})
+
 test('who waits for another to make them stops when it is stopped', async () => {
   const world = await makeNpmWorld()
   const [go, begun] = ['go', 'begun'].map((name) => path.join(world.folder, name)) as [string, string]

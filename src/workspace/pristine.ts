@@ -119,6 +119,7 @@ async function makeNow(context: Context, request: MakePristine): Promise<string 
       await writeFile(refusalOf(parent, request.way), `${packed}\n`)
       return packed
     }
+    if ('passing' in packed) return packed.passing
     await settle(packed.folder, path.join(parent, request.key))
     await sweepProducts(parent)
     return null
@@ -127,18 +128,38 @@ async function makeNow(context: Context, request: MakePristine): Promise<string 
   }
 }
 
-/** What can't be looked through can't be trusted elsewhere; only the host's own trouble is trouble. */
-function unreadable(error: unknown): string {
-  if (!(error instanceof ExternalError) || error.kind === 'disk-full' || error.kind === 'timed-out') throw error
-  return `what setup made can't be looked through (${error.message})`
+/** Of no use elsewhere this time; it may be the next time. */
+interface Passing {
+  passing: string
 }
 
-/** Another process may have made the same meanwhile: the first one stays. */
+/** What can't be looked through can't be trusted elsewhere. A machine too busy to look says nothing of what setup made. */
+function unreadable(error: unknown): string | Passing {
+  if (!(error instanceof ExternalError) || error.kind === 'disk-full') throw error
+  const why = `what setup made can't be looked through (${error.message})`
+  return error.kind === 'timed-out' ? { passing: why } : why
+}
+
+/** Another process may have made the same meanwhile: the first whole one stays. */
 async function settle(made: string, place: string): Promise<void> {
+  // On the disk before it has its name: a power cut must not leave products with holes.
+  await runProcess({ argv: ['sync', '-f', made], env: { PATH: '/usr/bin:/bin' }, timeoutMs: LOCAL_LIMIT_MS })
   try {
     await rename(made, place)
   } catch (error) {
     if (!['EEXIST', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    if (await isWhole(place)) return
+    await removeAtOnce(place)
+    await rename(made, place)
+  }
+}
+
+async function isWhole(place: string): Promise<boolean> {
+  try {
+    JSON.parse(await readFile(path.join(place, 'made.json'), 'utf8'))
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -218,7 +239,8 @@ async function findMention(context: Context, folder: string, name: string): Prom
     })
     if (result.outcome !== 'exited' || !okCodes.includes(result.exitCode ?? -1)) {
       const message = `Could not look through what setup made: ${argv[0]}: ${result.stderr.trim() || result.outcome}`
-      throw new ExternalError({ system: 'setup', kind: 'tool-missing', message })
+      const kind = result.outcome === 'exited' ? 'tool-missing' : 'timed-out'
+      throw new ExternalError({ system: 'setup', kind, message })
     }
     return result.stdout.split('\n')[0]?.replace(/^\.\//, '') || null
   }

@@ -61,9 +61,11 @@ async function testAgent(
     await runShown(app, { json, context, stop, timerWaitMs: TIMER_WAIT_MS })
     const task = app.reader.task(made.task)
     if (!task) throw new Error(`the trial's task ${made.task} is gone from ${dir}`)
-    const passed = task.status === 'done'
+    const passed = task.status === 'done' && task.runs.every((run) => run.agent === name)
     const kept = values.keep || !passed ? dir : null
-    tell({ name, task, why: passed ? null : app.reader.why(task.id), kept, json, context })
+    const why = passed ? null : app.reader.why(task.id)
+    if (!passed) await endWork(app, { task: made.task, dir, context })
+    tell({ name, task: app.reader.task(made.task) ?? task, why, kept, json, context })
     if (kept === null) await discard(app, dir)
     if (stop.signal.aborted) return EXIT.interrupted
     return passed ? EXIT.ok : EXIT.failed
@@ -78,6 +80,14 @@ function readEffort(text: string | undefined): Effort | null {
   if (known === undefined)
     throw new UserError(EXIT.usage, 'bad-effort', `--effort: "${text}" is none of ${EFFORTS.join(', ')}`)
   return known
+}
+
+/** Nobody comes back to this place: a run that goes on is ended, and no copy of a login stays behind. */
+async function endWork(app: App, at: { task: string; dir: string; context: CliContext }): Promise<void> {
+  const { task, dir, context } = at
+  await app.act({ type: 'cancel', task }, callerOf(context))
+  await app.up({ untilIdle: true, timerWaitMs: 0, signal: new AbortController().signal })
+  await rm(join(dir, 'home', 'logins'), { recursive: true, force: true, maxRetries: 3 })
 }
 
 async function discard(app: App, dir: string): Promise<void> {
