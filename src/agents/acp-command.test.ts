@@ -52,6 +52,22 @@ test('an agent without an adapter gets a home of its own, the keys of models and
   ])
 })
 
+test.each(['npm exec goose', 'uv run goose', 'gh-agent acp', 'aws acp', 'node-agent', 'docker run goose'])(
+  "the variables of a runner, a registry, a forge or a cloud are no agent's own: %s",
+  (command) => {
+    const names = [
+      'NPM_TOKEN',
+      'UV_PUBLISH_TOKEN',
+      'GH_HOST',
+      'AWS_SECRET_ACCESS_KEY',
+      'NODE_AUTH_TOKEN',
+      'DOCKER_HOST',
+    ]
+    const { env } = adapter.command(request(command, Object.fromEntries(names.map((name) => [name, 'x']))))
+    expect(Object.keys(env).filter((name) => names.includes(name))).toEqual([])
+  },
+)
+
 test('a command of several words of the shell is left as it is', () => {
   expect(adapter.command(request('cd sub && goose acp')).args.at(-1)).toContain('cd sub')
   expect(adapter.command(request('cd sub && goose acp')).args.at(-1)).not.toMatch(/^exec/)

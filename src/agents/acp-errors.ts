@@ -4,6 +4,7 @@
 
 import type { RunFailure } from '../core/run.ts'
 import type { AcpPlace } from './acp-lines.ts'
+import { resetIn } from './reset-time.ts'
 
 export interface AcpError {
   at: AcpPlace
@@ -24,13 +25,13 @@ const AUTH_REQUIRED = -32000
 /** A shell's exit code for a program that isn't there. */
 const NOT_FOUND = 127
 
+/** An account without money, whatever status it comes with: a person must act, no retry helps. */
+const NO_MONEY = /\b(insufficient_quota|billing_error)\b/
+
 /** Types that vendors' APIs put into their errors. */
 const WORDS: readonly [RegExp, RunFailure][] = [
-  [
-    /\b(authentication_error|permission_error|invalid_api_key|UNAUTHENTICATED|PERMISSION_DENIED|billing_error)\b/,
-    'auth',
-  ],
-  [/\b(rate_limit_error|rate_limit_exceeded|insufficient_quota|RESOURCE_EXHAUSTED)\b/, 'rate-limit'],
+  [/\b(authentication_error|permission_error|invalid_api_key|UNAUTHENTICATED|PERMISSION_DENIED)\b/, 'auth'],
+  [/\b(rate_limit_error|rate_limit_exceeded|RESOURCE_EXHAUSTED)\b/, 'rate-limit'],
   [/\b(overloaded_error|api_error|server_error|UNAVAILABLE|INTERNAL|DEADLINE_EXCEEDED)\b/, 'overload'],
   [/\b(context_length_exceeded|ContextOverflowError)\b/, 'context-overflow'],
   [
@@ -44,7 +45,10 @@ const PROSE: readonly [RegExp, RunFailure][] = [
     /prompt is too long|context (window|length)|maximum context|too many (input )?tokens|exceeds? the maximum number of tokens/i,
     'context-overflow',
   ],
-  [/rate.?limit|usage limit|quota|too many requests|hit your (\w+ )?limit/i, 'rate-limit'],
+  [
+    /rate.?limit|usage limit|quota|too many requests|hit your ([\w-]+ )?limit|(hour|weekly|session) limit/i,
+    'rate-limit',
+  ],
   [
     /overloaded|high demand|unavailable|try again later|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|connection (error|refused|reset|closed)|unable to connect|fetch failed|socket hang up|terminated|premature close|stream (ended|closed)/i,
     'overload',
@@ -60,7 +64,7 @@ export function classify(error: AcpError, now: () => number = Date.now): Failure
   const text = sentenceOf(error)
   const code = codeOf(error, `${error.text} ${dataText(error.data)}`)
   if (code !== 'rate-limit') return { code, text }
-  const retryAfterMs = retryAfter(`${error.text} ${dataText(error.data)}`, now())
+  const retryAfterMs = resetIn(`${error.text} ${dataText(error.data)}`, now())
   return retryAfterMs === null ? { code, text } : { code, text, retryAfterMs }
 }
 
@@ -73,6 +77,7 @@ function codeOf(error: AcpError, said: string): RunFailure {
   if (at === 'model') return 'model-unavailable'
   // No status: the agent doesn't have the protocol's first method, or speaks another version of it.
   if (at === 'initialize') return codeOfStatus(code) ?? 'malformed-stream'
+  if (NO_MONEY.test(said)) return 'auth'
   const word = WORDS.find(([pattern]) => pattern.test(said))?.[1]
   // An agent's own "internal error" is often all it says of a status that it has inside.
   const outer = code === 500 ? null : codeOfStatus(code)
@@ -120,25 +125,6 @@ const STEPS = {
   authenticate: 'the agent needs a login',
   mode: 'the agent could not be set to the mode it needs to work',
 } as const
-
-/** When a limit ends, by the ways in which vendors write it: seconds to wait, or a moment. */
-function retryAfter(text: string, now: number): number | null {
-  const wait =
-    /(?:retry|try again|resets?)(?:[ _-]?(?:after|in|delay))["':\s]*(\d+(?:\.\d+)?) ?(ms|m(?:in\w*)?|h(?:ours?)?|s(?:ec\w*)?)?\b/i.exec(
-      text,
-    )
-  if (wait) return Math.round(Number(wait[1]) * unitOf(wait[2]))
-  const moment = /(?:reset|retry|until|again)[^.{}]{0,40}?(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))/i.exec(text)?.[1]
-  if (moment !== undefined && !Number.isNaN(Date.parse(moment))) return Math.max(0, Date.parse(moment) - now)
-  const epoch = /(?:reset|limit)[^.{}]{0,40}?\b(\d{10})\b/i.exec(text)?.[1]
-  return epoch === undefined ? null : Math.max(0, Number(epoch) * 1_000 - now)
-}
-
-function unitOf(unit: string | undefined): number {
-  if (unit === undefined || unit.startsWith('s')) return 1_000
-  if (unit === 'ms') return 1
-  return unit.startsWith('m') ? 60_000 : 3_600_000
-}
 
 /** What the end of a turn means; null when the agent ended as it should. */
 export function failureOfStop(reason: string): Failure | null {

@@ -139,6 +139,8 @@ describe('errors as they are written', () => {
     ['a type in the text', error('{"error":{"type":"overloaded_error","message":"Overloaded"}}'), 'overload'],
     ['a type in the details', error('Internal error', { data: { details: 'rate_limit_error' } }), 'rate-limit'],
     ['an own 500 around a status', error('{"error":{"code":429,"message":"slow"}}', { code: 500 }), 'rate-limit'],
+    ['no money behind a 429', error('insufficient_quota: check your plan', { code: 429 }), 'auth'],
+    ['no money in the details', error('Internal error', { data: { type: 'billing_error' } }), 'auth'],
     ['a word against prose', error('authentication_error: rate limit of logins'), 'auth'],
     ['numbers that are no status', error('it took 500 ms and 429 tokens'), 'crash'],
     ['a version that is no status', error('release 1.404.2 is broken'), 'crash'],
@@ -159,6 +161,8 @@ describe('errors as they are written', () => {
     ['429 "retryDelay":"3.5s"', 3_500],
     ['usage limit reached, resets at 2026-01-02T12:00:05Z', 5_000],
     ['usage limit reached|1767355205', 5_000],
+    ['rate limit, try again in 2 days', 2 * 86_400_000],
+    ['quota will reset after 12h3m5s', 43_385_000],
     ['rate limit', undefined],
   ])('when a limit ends: %s', (text, retryAfterMs) => {
     const now = Date.UTC(2026, 0, 2, 12, 0, 0)

@@ -37,7 +37,18 @@ const RUNNERS = new Set([
   'sh',
   'bash',
   'env',
+  'npm',
+  'pnpm',
+  'yarn',
+  'uv',
+  'docker',
+  'podman',
+  'mise',
+  'nix',
+  'cargo',
 ])
+/** What variables of these names hold is for their own programs: tokens of registries, forges and clouds among them. */
+const NO_PREFIX = new Set(['NPM', 'PNPM', 'YARN', 'UV', 'CARGO', 'DOCKER', 'AWS', 'NODE', 'GITHUB', 'GH', 'GITLAB'])
 const MODEL_VENDORS = [
   'ANTHROPIC',
   'AZURE_OPENAI',
@@ -180,14 +191,17 @@ function keysOf(words: string[], env: NodeJS.ProcessEnv): Record<string, string>
   const program = words.find(
     (word) => !isAssignment(word) && !RUNNERS.has(bareName(word)) && /^[\w@./~-]+$/.test(word) && !word.startsWith('-'),
   )
-  const prefix =
-    program === undefined
-      ? ''
-      : `${bareName(program)
-          .replace(/[-_].*$/, '')
-          .toUpperCase()}_`
-  const own = Object.keys(env).filter((name) => prefix.length > 2 && name.startsWith(prefix) && !NEVER.test(name))
+  const name = program === undefined ? '' : prefixOf(program)
+  const known = name.length > 1 && !NO_PREFIX.has(name)
+  const own = Object.keys(env).filter((one) => known && one.startsWith(`${name}_`) && !NEVER.test(one))
   return pickEnv(env, [...vendors, ...own])
+}
+
+/** `@block/goose-cli` is GOOSE. */
+function prefixOf(program: string): string {
+  return bareName(program)
+    .replace(/[-_.].*$/, '')
+    .toUpperCase()
 }
 
 /** Variables that the command names (`TOKEN=$MY_TOKEN agent acp`): who wrote it means them to be there. */

@@ -2,6 +2,7 @@
 // Invariant: a status or a machine word wins over prose; what nothing explains is a crash, never a success.
 
 import type { RunFailure } from '../core/run.ts'
+import { resetIn } from './reset-time.ts'
 
 export interface Failure {
   code: RunFailure
@@ -41,7 +42,7 @@ const WORDS: Record<string, RunFailure> = {
 /** Prose, for what comes without a status: trouble before the stream begins, and limits told as an answer. */
 const PROSE: readonly [RegExp, RunFailure][] = [
   [/prompt is too long|context (window|length)|input length and `?max_tokens`? exceed/i, 'context-overflow'],
-  [/usage limit reached|hit your (\w+ )?limit|rate.?limit/i, 'rate-limit'],
+  [/usage limit reached|hit your ([\w-]+ )?limit|(\d.?hour|weekly|session) limit|rate.?limit/i, 'rate-limit'],
   [
     /overloaded|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|connection error|unable to connect|fetch failed|socket hang up/i,
     'overload',
@@ -57,8 +58,9 @@ export function classify(facts: ResultFacts, now: () => number = Date.now): Fail
   const text = facts.text.trim().slice(0, 2_000) || `claude failed${facts.status ? ` with status ${facts.status}` : ''}`
   const code = codeOf(facts)
   if (code !== 'rate-limit') return { code, text }
-  const until = facts.resetsAtMs ?? resetTime(facts.text)
-  return until === null ? { code, text } : { code, text, retryAfterMs: Math.max(0, until - now()) }
+  const retryAfterMs =
+    facts.resetsAtMs === undefined ? resetIn(facts.text, now()) : Math.max(0, facts.resetsAtMs - now())
+  return retryAfterMs === null ? { code, text } : { code, text, retryAfterMs }
 }
 
 function codeOf({ status, error, text, reason }: ResultFacts): RunFailure {
@@ -78,10 +80,4 @@ function codeOfStatus(status: number): RunFailure | null {
   // A server's own trouble passes by itself; the CLI says so too ("usually temporary").
   if (status === 408 || status >= 500) return 'overload'
   return null
-}
-
-/** The CLI's older way to tell a limit's end: `usage limit reached|<seconds since 1970>`. */
-function resetTime(text: string): number | null {
-  const seconds = /limit reached\|(\d{10})\b/i.exec(text)?.[1]
-  return seconds === undefined ? null : Number(seconds) * 1_000
 }

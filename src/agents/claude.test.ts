@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -156,6 +165,17 @@ test('denied permissions are told', () => {
   expect(summary.failure).toBeNull()
 })
 
+test.each([
+  "You've hit your 5-hour limit · resets 3pm (UTC)",
+  '5-hour limit reached ∙ resets 3pm (UTC)',
+  'Weekly limit reached · resets 3pm (UTC)',
+  "You've hit your session limit · resets 3pm (UTC)",
+])('a limit of the plan is one, and its time of day is read: %s', (text) => {
+  const facts = { status: null, error: null, text, reason: null }
+  const now = (): number => Date.parse('2026-11-21T12:00:00Z')
+  expect(classify(facts, now)).toEqual({ code: 'rate-limit', text, retryAfterMs: 3 * 3_600_000 })
+})
+
 test('a usage limit says when it ends, if the CLI knows', () => {
   const facts = { status: 429, error: null, text: 'Claude AI usage limit reached|1800000000', reason: null }
   expect(classify(facts, () => 1_799_999_000_000)).toMatchObject({ code: 'rate-limit', retryAfterMs: 1_000_000 })
@@ -228,6 +248,9 @@ test('a session is resumed only where its file is', () => {
   const resume = '11111111-1111-4111-8111-111111111111'
   expect(claudeAdapter.command({ ...request, resume }).args).not.toContain('--resume')
   mkdirSync(join(request.configDir, 'projects/-work'), { recursive: true })
+  symlinkSync('/dev/zero', join(request.configDir, `projects/-work/${resume}.jsonl`))
+  expect(claudeAdapter.command({ ...request, resume }).args).not.toContain('--resume')
+  rmSync(join(request.configDir, `projects/-work/${resume}.jsonl`))
   writeFileSync(join(request.configDir, `projects/-work/${resume}.jsonl`), '')
   expect(claudeAdapter.command({ ...request, resume, model: 'opus' }).args.slice(-4)).toEqual([
     '--model',

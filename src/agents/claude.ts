@@ -1,10 +1,11 @@
 // The adapter for Claude Code: how its CLI is found, called and fed with credentials. Its stream is read in claude-stream.ts.
 
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
 import { makeClaudeParser } from './claude-stream.ts'
 import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
+import { filesIn, foldersIn } from './session-files.ts'
 
 /** Any of these is a login; the CLI prefers them to its own files. */
 const KEY_NAMES = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'] as const
@@ -37,7 +38,7 @@ const UNSANDBOXED_TOOLS = ['Edit', 'Write', 'Read', 'Grep', 'Glob', 'Bash']
 
 export const claudeAdapter: AgentAdapter = {
   name: 'claude',
-  tested: { from: '2.1.0', to: '2.1.329' },
+  tested: { from: '2.1.329', to: '2.1.329' },
   efforts: ['low', 'medium', 'high'],
   ownSandbox: 'its own permissions: edits and commands in the workspace are allowed, nothing is walled off',
 
@@ -93,9 +94,8 @@ function usualFolders(env: NodeJS.ProcessEnv): string[] {
 
 /** Sessions live in a file each, in a folder for each directory worked in. */
 function hasSession(configDir: string, id: string): boolean {
-  const projects = join(configDir, 'projects')
-  if (!existsSync(projects)) return false
-  return readdirSync(projects).some((folder) => existsSync(join(projects, folder, `${id}.jsonl`)))
+  const files = foldersIn(join(configDir, 'projects')).flatMap(filesIn)
+  return files.some((path) => basename(path) === `${id}.jsonl`)
 }
 
 /** The user's own configuration folder of the CLI. */

@@ -1,6 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Usage } from '../core/run.ts'
@@ -254,6 +263,9 @@ describe('codex: its command', () => {
     const alone = codexAdapter.command({ ...request, sandboxed: false, writable: ['/w', '/runtime', '/handoff'] }).args
     expect(alone).toContain('workspace-write')
     expect(alone).toContain('sandbox_workspace_write.writable_roots=["/w/.git", "/runtime", "/handoff"]')
+    // The machine's temp folders, which it would leave open.
+    expect(alone).toContain('sandbox_workspace_write.exclude_slash_tmp=true')
+    expect(alone).toContain('sandbox_workspace_write.exclude_tmpdir_env_var=true')
     expect(codexAdapter.command({ ...request, sandboxed: false }).args).toContain(
       'sandbox_workspace_write.writable_roots=[".git"]',
     )
@@ -276,6 +288,19 @@ describe('codex: its command', () => {
     write(file, '{"type":"session_meta","payload":{"model_provider":"corp"}}\n')
     expect(codexAdapter.command({ ...request, resume }).args).not.toContain('resume')
     expect(codexAdapter.command({ ...request, resume: '../x' })).toMatchObject({ resumes: false })
+  })
+
+  test('links among the sessions are not followed', () => {
+    const resume = '22222222-2222-4222-8222-222222222222'
+    const configDir = join(root, 'linked')
+    const day = join(configDir, 'sessions/2026/11/21')
+    mkdirSync(day, { recursive: true })
+    const real = write(join(root, 'elsewhere', `rollout-${resume}.jsonl`), '{"model_provider":"openai"}\n')
+    symlinkSync('.', join(configDir, 'sessions/2026/a'))
+    symlinkSync('.', join(configDir, 'sessions/2026/b'))
+    symlinkSync(dirname(real), join(configDir, 'sessions/2026/11/22'))
+    symlinkSync(real, join(day, basename(real)))
+    expect(codexAdapter.command({ ...request, configDir, resume })).toMatchObject({ resumes: false })
   })
 })
 

@@ -1,13 +1,14 @@
 // The adapter for OpenAI's Codex CLI: how it is called, configured for a run and fed with a login. Where it is:
 // codex-program.ts; what of the person's settings comes along: codex-config.ts; its stream: codex-stream.ts.
 
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
 import { keptOf, quoted, type Setting, settingsOf, textAt, tomlOf } from './codex-config.ts'
 import { codexReads, findCodex, nativeOf } from './codex-program.ts'
 import { makeCodexParser } from './codex-stream.ts'
 import { findVersion, pickEnv } from './find-program.ts'
+import { filesIn, foldersIn, headOf } from './session-files.ts'
 
 /** A login of the environment's; the CLI prefers them to its own file, and does not read OPENAI_API_KEY. */
 const KEY_NAMES = ['CODEX_API_KEY', 'CODEX_ACCESS_TOKEN']
@@ -61,7 +62,7 @@ export const codexAdapter: AgentAdapter = {
   name: 'codex',
   tested: { from: '0.169.0', to: '0.169.0' },
   efforts: ['low', 'medium', 'high'],
-  ownSandbox: 'its own sandbox: it writes in the workspace and in temp folders only; reading is not walled off',
+  ownSandbox: 'its own sandbox: it writes in the workspace and in folders of its run only; reading is not walled off',
 
   async find(program, env): Promise<FoundAgent | null> {
     const path = findCodex(program.bin, env)
@@ -94,7 +95,10 @@ export const codexAdapter: AgentAdapter = {
   parser: makeCodexParser,
 }
 
-/** Its sandbox keeps git directories read-only and the network shut unless told; the workspace is where it is started. */
+/**
+ * Its sandbox keeps git directories read-only and the network shut unless told; the workspace is where it is started.
+ * The machine's temp folders, which it leaves open by itself, are others': a run has its own.
+ */
 function holdOpen([workspace, ...others]: readonly string[]): string[] {
   const roots = [workspace === undefined ? '.git' : join(workspace, '.git'), ...others]
   return [
@@ -102,6 +106,10 @@ function holdOpen([workspace, ...others]: readonly string[]): string[] {
     `sandbox_workspace_write.writable_roots=[${roots.map(quoted).join(', ')}]`,
     '-c',
     'sandbox_workspace_write.network_access=true',
+    '-c',
+    'sandbox_workspace_write.exclude_slash_tmp=true',
+    '-c',
+    'sandbox_workspace_write.exclude_tmpdir_env_var=true',
   ]
 }
 
@@ -153,24 +161,16 @@ function ownProvider(users: readonly Setting[]): Setting[] {
   ]
 }
 
-/** The CLI ends with an error on a session it does not have, or whose provider is configured no more. */
+/**
+ * The CLI ends with an error on a session it does not have, or whose provider is configured no more. Sessions lie in
+ * sessions/YYYY/MM/DD.
+ */
 function hasSession(configDir: string, id: string, provider: string): boolean {
-  const folder = join(configDir, 'sessions')
-  if (!/^[0-9a-f-]{36}$/i.test(id) || !lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return false
-  const name = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((file) => file.endsWith(`-${id}.jsonl`))
-  return name !== undefined && headOf(join(folder, name)).includes(`"model_provider":${quoted(provider)}`)
-}
-
-/** The beginning of a plain file; an agent could have put something else there, that would be waited for. */
-function headOf(path: string): string {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return ''
-  const buffer = Buffer.alloc(SESSION_HEAD_BYTES)
-  const file = openSync(path, 'r')
-  try {
-    return buffer.toString('utf8', 0, readSync(file, buffer))
-  } finally {
-    closeSync(file)
-  }
+  if (!/^[0-9a-f-]{36}$/i.test(id)) return false
+  const days = foldersIn(join(configDir, 'sessions')).flatMap(foldersIn).flatMap(foldersIn)
+  const file = days.flatMap(filesIn).find((path) => path.endsWith(`-${id}.jsonl`))
+  const head = file === undefined ? null : headOf(file, SESSION_HEAD_BYTES)
+  return head?.head.includes(`"model_provider":${quoted(provider)}`) ?? false
 }
 
 /** The person's own folder of the CLI. */

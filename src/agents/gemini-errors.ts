@@ -4,6 +4,7 @@
 
 import type { RunFailure } from '../core/run.ts'
 import { crashText } from './report.ts'
+import { resetIn } from './reset-time.ts'
 
 export interface Failure {
   code: RunFailure
@@ -52,7 +53,7 @@ export function classifyResult(message: string, end: End | null, now: () => numb
   const text = message.slice(0, 2_000) || (end ? crashText({ name: 'gemini', ...end }) : 'gemini gave no reason')
   const code = codeOf(message, end)
   if (code !== 'rate-limit') return { code, text }
-  const retryAfterMs = resetIn(message, now)
+  const retryAfterMs = resetIn(message, now())
   return retryAfterMs === null ? { code, text } : { code, text, retryAfterMs }
 }
 
@@ -92,24 +93,4 @@ function codeOfStatus(status: number): RunFailure | null {
   // A server's own trouble passes by itself; 499 is how Google says that it gave up on a request.
   if (status === 408 || status === 499 || status >= 500) return 'overload'
   return null
-}
-
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const DURATION =
-  /(?:(?:retry|try again|resets?) (?:in|after)|"retryDelay"\s*:\s*")\s*((?:\d+(?:\.\d+)?\s?(?:ms|[smhd])(?:[a-z]*)[\s,]*)+)/i
-const MOMENT = /(?:retry|try again|resets?)\s+(?:at|after|on)\s+(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))/i
-const EPOCH = /resets?(?:_at|At| at)?\W{1,4}(\d{10})(\d{3})?\b/
-
-/** How long a limit lasts from now, ms, as its text tells: "retry in 34.5s", "reset after 12h3m", a date, seconds since 1970. */
-function resetIn(text: string, now: () => number): number | null {
-  const duration = DURATION.exec(text)?.[1]
-  if (duration !== undefined) {
-    const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)\s?(ms|[smhd])/gi)]
-    return Math.round(
-      parts.reduce((sum, part) => sum + Number(part[1]) * (UNIT_MS[part[2]?.toLowerCase() ?? ''] ?? 0), 0),
-    )
-  }
-  const epoch = EPOCH.exec(text)
-  const until = epoch ? Number(epoch[1]) * 1_000 : Date.parse(MOMENT.exec(text)?.[1] ?? '')
-  return Number.isNaN(until) ? null : Math.max(0, until - now())
 }

@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -352,6 +362,18 @@ test('a session is resumed only where its file is and its model has answered', (
   expect(geminiAdapter.command(asked).args).not.toContain('--resume')
   writeFileSync(file, '{"id":"2","type":"gemini","content":"ok"}\n', { flag: 'a' })
   expect(geminiAdapter.command({ ...asked, model: 'm' }).args.slice(-4)).toEqual(['--model', 'm', '--resume', resume])
+})
+
+test('what is no plain file is no session, and holds nothing up', () => {
+  const resume = '22222222-2222-4222-8222-222222222222'
+  const configDir = join(root, 'planted')
+  const chats = join(configDir, '.gemini/tmp/work/chats')
+  mkdirSync(chats, { recursive: true })
+  execFileSync('mkfifo', [join(chats, 'session-a-22222222.jsonl')])
+  symlinkSync('/dev/zero', join(chats, 'session-b-22222222.jsonl'))
+  symlinkSync(join(root, 'no-such-file'), join(chats, 'session-c-22222222.jsonl'))
+  writeFileSync(join(configDir, '.gemini/tmp/file'), '')
+  expect(geminiAdapter.command({ ...request, configDir, resume }).args).not.toContain('--resume')
 })
 
 test('it is found on the PATH, in the usual places and where the user says', async () => {

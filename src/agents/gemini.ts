@@ -1,20 +1,21 @@
 // The adapter for Gemini CLI: how it is found and called. Its login is in gemini-login.ts, the settings it runs by in
 // gemini-settings.ts, its stream in gemini-stream.ts.
 
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
 import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
 import { findLogin, userSettings } from './gemini-login.ts'
 import { PROMPT_COMMAND, settingsFiles } from './gemini-settings.ts'
 import { makeGeminiParser } from './gemini-stream.ts'
 import { asText, parseObject } from './json-fields.ts'
+import { filesIn, foldersIn, headOf } from './session-files.ts'
 
 const PACKAGE = '@google/gemini-cli'
 const CERTIFICATE_NAMES = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS']
 const NETWORK_NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']
-/** A session this long has had answers: it is not read, so that no start holds up anything else. */
+/** A session longer than this has had answers; no more of one is read, so that no start holds up anything else. */
 const LONG_SESSION_BYTES = 1 << 20
 /** Settings that whoever runs this machine put above all users'. */
 const SYSTEM_NAMES = ['GEMINI_CLI_SYSTEM_SETTINGS_PATH', 'GEMINI_CLI_SYSTEM_DEFAULTS_PATH']
@@ -130,15 +131,12 @@ function packageVersion(path: string): string | null {
  * whose model never answered can't be resumed: the CLI takes back what it was asked.
  */
 function hasSession(configDir: string, id: string): boolean {
-  const projects = join(configDir, '.gemini/tmp')
-  if (!existsSync(projects)) return false
-  const files = readdirSync(projects).flatMap((folder) => {
-    const chats = join(projects, folder, 'chats')
-    if (!existsSync(chats)) return []
-    const named = readdirSync(chats).filter((name) => name.includes(`-${id.slice(0, 8)}.json`))
-    return named.map((name) => join(chats, name))
+  const chats = foldersIn(join(configDir, '.gemini/tmp'))
+    .flatMap(foldersIn)
+    .filter((path) => basename(path) === 'chats')
+  const files = chats.flatMap(filesIn).filter((path) => basename(path).includes(`-${id.slice(0, 8)}.json`))
+  return files.some((path) => {
+    const session = headOf(path, LONG_SESSION_BYTES)
+    return session !== null && (session.size > LONG_SESSION_BYTES || session.head.includes('"type":"gemini"'))
   })
-  return files.some(
-    (file) => statSync(file).size > LONG_SESSION_BYTES || readFileSync(file).includes('"type":"gemini"'),
-  )
 }

@@ -34,7 +34,7 @@ const NOTHING_TO_INSTALL = { dependencies: { '@opencode-ai/plugin': '*' } }
 
 export const opencodeAdapter: AgentAdapter = {
   name: 'opencode',
-  tested: { from: '1.18.0', to: '1.18.33' },
+  tested: { from: '1.18.33', to: '1.18.33' },
   // Its "variants". What a model does not have is passed over by the CLI in silence.
   efforts: ['low', 'medium', 'high'],
   ownSandbox: 'its own permissions: its tools stay in the workspace, but a shell command can get around them',
