@@ -4,7 +4,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { App, Reader } from './flow/app.ts'
 import { runCli } from './surfaces/cli/cli.ts'
 import { makeProcessContext } from './surfaces/cli/context.ts'
@@ -47,8 +46,9 @@ const context = makeProcessContext({
   home,
   version: () =>
     (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
-  packageDir: fileURLToPath(new URL('..', import.meta.url)),
-  commandsFile: import.meta.url.endsWith('.ts') ? null : fileURLToPath(new URL('commands.json', import.meta.url)),
+  // Not by node:url: loading it is a fiftieth of what `orch status` takes.
+  packageDir: join(import.meta.dirname, '..'),
+  commandsFile: import.meta.filename.endsWith('.ts') ? null : join(import.meta.dirname, 'commands.json'),
   agentNames: async () =>
     Object.keys((await import('./agents/adapters.ts')).makeAdapters({ scripted: ['', ''], acp: ['', ''] })),
   reader: openReader,
