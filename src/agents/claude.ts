@@ -4,22 +4,19 @@ import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
 import { makeClaudeParser } from './claude-stream.ts'
-import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
+import {
+  CERTIFICATE_NAMES,
+  findProgram,
+  findVersion,
+  installationOf,
+  pickEnv,
+  placesIn,
+  PROXY_NAMES,
+} from './find-program.ts'
 import { filesIn, foldersIn } from './session-files.ts'
 
 /** Any of these is a login; the CLI prefers them to its own files. */
 const KEY_NAMES = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'] as const
-const NETWORK_NAMES = [
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'NODE_EXTRA_CA_CERTS',
-]
 /** With these the model is reached through a cloud's account, so that account's variables are needed too. */
 const CLOUDS: readonly { flag: string; prefixes: string[] }[] = [
   { flag: 'CLAUDE_CODE_USE_BEDROCK', prefixes: ['AWS_'] },
@@ -73,7 +70,7 @@ export const claudeAdapter: AgentAdapter = {
         // As root the CLI skips permissions only when told that something else holds it.
         ...(sandboxed && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
       },
-      reads: [...installationOf(path), ...certificates(env)],
+      reads: [...installationOf(path), ...placesIn(env, CERTIFICATE_NAMES)],
       credentials: [{ from: join(loginFolder(env), '.credentials.json'), to: '.credentials.json' }],
     }
   },
@@ -121,11 +118,5 @@ function passedEnv(env: NodeJS.ProcessEnv): Record<string, string> {
   const names = Object.keys(env).filter(
     (name) => prefixes.some((prefix) => name.startsWith(prefix)) && !NOT_PASSED.has(name),
   )
-  return pickEnv(env, [...names, ...NETWORK_NAMES])
-}
-
-function certificates(env: NodeJS.ProcessEnv): string[] {
-  return ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'].flatMap((name) =>
-    env[name] && existsSync(env[name]) ? [env[name]] : [],
-  )
+  return pickEnv(env, [...names, ...PROXY_NAMES, ...CERTIFICATE_NAMES])
 }

@@ -7,27 +7,22 @@ import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './age
 import { keptOf, quoted, type Setting, settingsOf, textAt, tomlOf } from './codex-config.ts'
 import { codexReads, findCodex, nativeOf } from './codex-program.ts'
 import { makeCodexParser } from './codex-stream.ts'
-import { findVersion, pickEnv } from './find-program.ts'
+import { findVersion, pickEnv, placesIn, PROXY_NAMES } from './find-program.ts'
 import { filesIn, foldersIn, headOf } from './session-files.ts'
 
 /** A login of the environment's; the CLI prefers them to its own file, and does not read OPENAI_API_KEY. */
 const KEY_NAMES = ['CODEX_API_KEY', 'CODEX_ACCESS_TOKEN']
-const CERTIFICATE_NAMES = ['CODEX_CA_CERTIFICATE', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
+const TRUST_NAMES = ['CODEX_CA_CERTIFICATE', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
 const PASSED_NAMES = [
   ...KEY_NAMES,
-  ...CERTIFICATE_NAMES,
+  ...TRUST_NAMES,
+  ...PROXY_NAMES,
+  'ALL_PROXY',
+  'all_proxy',
   'OPENAI_ORGANIZATION',
   'OPENAI_PROJECT',
   'CODEX_OSS_BASE_URL',
   'CODEX_OSS_PORT',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'ALL_PROXY',
-  'NO_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'all_proxy',
-  'no_proxy',
 ]
 /**
  * Long waits are Orch's to plan. A request that got no good answer is asked again after 0.2 s, 0.4 s …; a stream after
@@ -85,7 +80,7 @@ export const codexAdapter: AgentAdapter = {
       file,
       args: [...args, '-'],
       env: { ...passedEnv(env, settings, provider), CODEX_HOME: configDir },
-      reads: [...codexReads(file), ...CERTIFICATE_NAMES.flatMap((name) => (env[name] ? [env[name]] : []))],
+      reads: [...codexReads(file), ...placesIn(env, TRUST_NAMES)],
       files: [{ to: 'config.toml', text: tomlOf(settings) }],
       credentials: [{ from: join(codexHome(env), 'auth.json'), to: 'auth.json' }],
       resumes: resume !== null,

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { installationOf } from './find-program.ts'
+import { installationOf, placesIn } from './find-program.ts'
 
 let home: string
 beforeEach(() => {
@@ -49,3 +49,9 @@ test.each(['{"private":true}', '{"name":"mine","bin":"x"}', 'not json'])(
     expect(installationOf(program)).toEqual([program])
   },
 )
+
+test('a certificate that is named and not there is not shown: no sandbox starts with a place that is missing', () => {
+  const file = put('ca.pem', 'x')
+  const env = { SSL_CERT_FILE: file, SSL_CERT_DIR: join(home, 'gone'), NODE_EXTRA_CA_CERTS: '' }
+  expect(placesIn(env, ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'])).toEqual([file])
+})

@@ -39,6 +39,15 @@ export async function findVersion(path: string, env: NodeJS.ProcessEnv): Promise
   return /\d+\.\d+(\.\d+)?[\w.+-]*/.exec(result.stdout)?.[0] ?? null
 }
 
+/** Where the network is reached and whom it trusts there: every agent's program reads these. */
+export const CERTIFICATE_NAMES = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'] as const
+export const PROXY_NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'] as const
+
+/** The files and folders that the named variables lead to, those that are there. */
+export function placesIn(env: NodeJS.ProcessEnv, names: readonly string[]): string[] {
+  return names.flatMap((name) => (env[name] && existsSync(env[name]) ? [env[name]] : []))
+}
+
 /** Those of the named variables that are set and not empty. */
 export function pickEnv(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])))

@@ -357,7 +357,7 @@ test('a session is resumed only where its file is and its model has answered', (
   const resume = '11111111-1111-4111-8111-111111111111'
   const asked = { ...request, resume }
   expect(geminiAdapter.command(asked).args).not.toContain('--resume')
-  const file = join(request.configDir, '.gemini/tmp/work/chats/session-2026-01-01T00-00-11111111.jsonl')
+  const file = join(request.configDir, '.gemini/tmp/shop/chats/session-2026-01-01T00-00-11111111.jsonl')
   put(file, '{"sessionId":"…"}\n{"id":"1","type":"user"}\n')
   expect(geminiAdapter.command(asked).args).not.toContain('--resume')
   writeFileSync(file, '{"id":"2","type":"gemini","content":"ok"}\n', { flag: 'a' })
@@ -367,7 +367,7 @@ test('a session is resumed only where its file is and its model has answered', (
 test('what is no plain file is no session, and holds nothing up', () => {
   const resume = '22222222-2222-4222-8222-222222222222'
   const configDir = join(root, 'planted')
-  const chats = join(configDir, '.gemini/tmp/work/chats')
+  const chats = join(configDir, '.gemini/tmp/shop/chats')
   mkdirSync(chats, { recursive: true })
   execFileSync('mkfifo', [join(chats, 'session-a-22222222.jsonl')])
   symlinkSync('/dev/zero', join(chats, 'session-b-22222222.jsonl'))

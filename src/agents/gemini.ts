@@ -1,11 +1,19 @@
 // The adapter for Gemini CLI: how it is found and called. Its login is in gemini-login.ts, the settings it runs by in
 // gemini-settings.ts, its stream in gemini-stream.ts.
 
-import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, realpathSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
-import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
+import {
+  CERTIFICATE_NAMES,
+  findProgram,
+  findVersion,
+  installationOf,
+  pickEnv,
+  placesIn,
+  PROXY_NAMES,
+} from './find-program.ts'
 import { findLogin, userSettings } from './gemini-login.ts'
 import { PROMPT_COMMAND, settingsFiles } from './gemini-settings.ts'
 import { makeGeminiParser } from './gemini-stream.ts'
@@ -13,8 +21,6 @@ import { asText, parseObject } from './json-fields.ts'
 import { filesIn, foldersIn, headOf } from './session-files.ts'
 
 const PACKAGE = '@google/gemini-cli'
-const CERTIFICATE_NAMES = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS']
-const NETWORK_NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']
 /** A session longer than this has had answers; no more of one is read, so that no start holds up anything else. */
 const LONG_SESSION_BYTES = 1 << 20
 /** Settings that whoever runs this machine put above all users'. */
@@ -37,7 +43,7 @@ export const geminiAdapter: AgentAdapter = {
   command(request: AgentRequest): AgentCommand {
     const { path, model, effort, resume, configDir, sandboxed, env } = request
     const login = findLogin(env)
-    const own = pickEnv(env, [...NETWORK_NAMES, ...CERTIFICATE_NAMES, ...SYSTEM_NAMES])
+    const own = pickEnv(env, [...PROXY_NAMES, ...CERTIFICATE_NAMES, ...SYSTEM_NAMES])
     const program = programOf(path)
     const args = ['--output-format', 'stream-json', '--approval-mode', sandboxed ? 'yolo' : 'auto_edit']
     if (model) args.push('--model', model)
@@ -68,9 +74,7 @@ export const geminiAdapter: AgentAdapter = {
         ...installationOf(path),
         ...(program[0] === path ? [] : [process.execPath, realpathSync(process.execPath)]),
         ...login.reads,
-        ...[...CERTIFICATE_NAMES, ...SYSTEM_NAMES].flatMap((name) =>
-          own[name] && existsSync(own[name]) ? [own[name]] : [],
-        ),
+        ...placesIn(env, [...CERTIFICATE_NAMES, ...SYSTEM_NAMES]),
       ],
       files: settingsFiles({ way: login.way, model, effort, user: userSettings(env), sandboxed }),
       credentials: login.credentials,

@@ -3,6 +3,7 @@
 
 import type { RunFailure } from '../core/run.ts'
 import { asNumber, asObject, asText, type JsonObject } from './json-fields.ts'
+import { resetIn } from './reset-time.ts'
 
 export interface Failure {
   code: RunFailure
@@ -151,12 +152,6 @@ function reasonOnStderr(stderrTail: string): string | null {
   return failed ?? null
 }
 
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const DURATION = /(?:try again|retry|resets?) in ((?:\d+(?:\.\d+)?\s?(?:ms|[smhd])[a-z]*[\s,]*(?:and )?)+)/i
-const SECONDS = /"resets?_in_seconds"\s*:\s*(\d+)/
-const EPOCH = /"resets?_at"\s*:\s*(\d{10})\b/
-const MOMENT = /(?:try again|retry|resets?) (?:at|on|after) (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))/i
-
 /** When a limit ends, ms since 1970, from the answer's headers and then its text; null when it doesn't say. */
 function limitEnd({ headers, body, message, at }: ErrorFacts, now: number): number | null {
   const since = at ?? now
@@ -168,19 +163,6 @@ function limitEnd({ headers, body, message, at }: ErrorFacts, now: number): numb
     const until = seconds === null ? Date.parse(after) : since + seconds * 1_000
     if (!Number.isNaN(until)) return until
   }
-  return limitEndInText(`${body} ${message}`, since)
-}
-
-function limitEndInText(text: string, since: number): number | null {
-  const seconds = SECONDS.exec(text)?.[1]
-  if (seconds !== undefined) return since + Number(seconds) * 1_000
-  const epoch = EPOCH.exec(text)?.[1]
-  if (epoch !== undefined) return Number(epoch) * 1_000
-  const duration = DURATION.exec(text)?.[1]
-  if (duration !== undefined) {
-    const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)\s?(ms|[smhd])/gi)]
-    return since + parts.reduce((sum, part) => sum + Number(part[1]) * (UNIT_MS[part[2]?.toLowerCase() ?? ''] ?? 0), 0)
-  }
-  const until = Date.parse(MOMENT.exec(text)?.[1] ?? '')
-  return Number.isNaN(until) ? null : until
+  const wait = resetIn(`${body} ${message}`, since)
+  return wait === null ? null : since + wait
 }

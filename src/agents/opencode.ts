@@ -4,23 +4,20 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentAdapter, AgentCommand, AgentRequest, FoundAgent } from './agent.ts'
-import { findProgram, findVersion, installationOf, pickEnv } from './find-program.ts'
+import {
+  CERTIFICATE_NAMES,
+  findProgram,
+  findVersion,
+  installationOf,
+  pickEnv,
+  placesIn,
+  PROXY_NAMES,
+} from './find-program.ts'
 import { type JsonObject, parseObject } from './json-fields.ts'
 import { foldersOf, hasKey, keyNames, readRecentModels, readSettings } from './opencode-config.ts'
 import { makePlugin, SESSIONS_FOLDER } from './opencode-plugin.ts'
 import { makeOpencodeParser } from './opencode-stream.ts'
 
-const NETWORK_NAMES = [
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'NODE_EXTRA_CA_CERTS',
-]
 /** Of the CLI's own variables, those that are a login or a limit. Its places and its settings are Orch's to choose. */
 const OWN_NAMES = [
   'OPENCODE_API_KEY',
@@ -54,7 +51,12 @@ export const opencodeAdapter: AgentAdapter = {
     const { path, model, effort, resume, configDir, sandboxed, env } = request
     const settings = readSettings(env)
     const models = modelsFile(env)
-    const passed = pickEnv(env, [...keyNames(settings, { model, env }), ...OWN_NAMES, ...NETWORK_NAMES])
+    const passed = pickEnv(env, [
+      ...keyNames(settings, { model, env }),
+      ...OWN_NAMES,
+      ...PROXY_NAMES,
+      ...CERTIFICATE_NAMES,
+    ])
     // Of its log the errors: some have their reason nowhere else.
     const args = ['run', '--format', 'json', '--print-logs', '--log-level', 'ERROR']
     // What it would ask a person is granted, since a sandbox is around it; what a project denies stays denied.
@@ -85,7 +87,7 @@ export const opencodeAdapter: AgentAdapter = {
         ...installationOf(path),
         ...platformPackages(path),
         ...[models, toolsFolder(env)].filter((place) => place !== null),
-        ...existing(passed, ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS', 'GOOGLE_APPLICATION_CREDENTIALS']),
+        ...placesIn(passed, [...CERTIFICATE_NAMES, 'GOOGLE_APPLICATION_CREDENTIALS']),
       ],
       files: filesOf(settings, env),
       credentials: [{ from: join(foldersOf(env).data, 'auth.json'), to: 'data/opencode/auth.json' }],
@@ -183,6 +185,3 @@ function isLoggedIn(env: NodeJS.ProcessEnv): boolean {
 }
 
 /** Those of the named variables whose value is a file that is there. */
-function existing(env: Record<string, string>, names: string[]): string[] {
-  return names.flatMap((name) => (env[name] && existsSync(env[name]) ? [env[name]] : []))
-}
