@@ -36,6 +36,13 @@ export class ExternalError extends Error {
   }
 }
 
+/** A full disk or quota, met by any write: the machine's trouble, wherever it was met. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? error.code : null
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
 /** The user's input or environment is wrong; `exit` is one of the documented exit codes. */
 export class UserError extends Error {
   readonly exit: 1 | 2 | 3 | 4 | 5 | 6
