@@ -67,6 +67,7 @@ export function shellRun(command: string, place: { dir: string; sandbox?: Sandbo
     cwd: place.dir,
     prompt: 'bench',
     timeLimitMs: 120_000,
+    stallMs: 60_000,
     graceMs: 100,
     logCapBytes: 64 << 20,
   }

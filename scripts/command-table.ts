@@ -7,7 +7,8 @@ import { allVerbs } from '../src/surfaces/cli/help-page.ts'
 /** The same sources give the same table. */
 export async function commandTable(): Promise<CommandTable> {
   const verbs = (await allVerbs()).map(
-    ({ name, command: { summary, options, positionals } }) => [name, { summary, options, positionals }] as const,
+    ({ name, command: { summary, options, positionals, mutates } }) =>
+      [name, { summary, options, positionals, mutates }] as const,
   )
   return { verbs: Object.fromEntries(verbs), agents: Object.keys(makeAdapters({ scripted: ['', ''], acp: ['', ''] })) }
 }

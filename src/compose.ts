@@ -20,91 +20,63 @@ import type { ConfigFile, ProjectFiles } from './config/config.ts'
 import { findAssets, makeConfig } from './config/make-config.ts'
 import { makeLocalForge } from './drivers/local/forge.ts'
 import { makeLocalTracker } from './drivers/local/tracker.ts'
+import { addProject } from './flow/add-project.ts'
 import type { App } from './flow/app.ts'
 import type { Capabilities } from './flow/capabilities.ts'
-import { makeDoctor } from './flow/doctor.ts'
 import { makeEngine } from './flow/engine.ts'
 import { makeApp } from './flow/make-app.ts'
 import { makeOnboard } from './flow/onboard.ts'
+import { makeWebhookHealth } from './flow/webhook-health.ts'
+import { settleRestore } from './flow/settle-restore.ts'
 import { readHandoff } from './gates/front-matter.ts'
-import { gates } from './gates/gates.ts'
+import { awaitGates, gates } from './gates/gates.ts'
+import { systemTimers } from './lib/clock.ts'
 import { messageOf, UserError } from './lib/errors.ts'
+import { diskFiles } from './lib/files.ts'
+import { isSameProcessAlive } from './lib/process-identity.ts'
+import { isRemote, makeLend, openDrivers } from './open-drivers.ts'
 import { readerOver } from './open-reader.ts'
 import { tryServiceLock } from './store/lock.ts'
 import { openStore } from './store/sqlite.ts'
+import type { Project, Store } from './store/store.ts'
 import { makeRepositoryFacts } from './workspace/facts.ts'
 import { makeSample, sampleLog } from './workspace/sample.ts'
 import { probeSandbox } from './workspace/sandbox.ts'
+import { makeWorkKeeper } from './workspace/mirror-work.ts'
+import type { Sandbox } from './workspace/workspace.ts'
+import { makeManagedClones } from './workspace/managed-clones.ts'
 import { makeWorkspaces } from './workspace/workspaces.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 /** In the repository the programs are TypeScript, in the package they are built. */
 const BUILT = !import.meta.url.endsWith('.ts')
 
+export interface ComposeOptions {
+  home: string
+  env: NodeJS.ProcessEnv
+  version: string
+}
+
 /** Opens everything. Throws UserError when ORCH_HOME or its database can't be used. */
-export async function compose(options: { home: string; env: NodeJS.ProcessEnv; version: string }): Promise<App> {
+export async function compose(options: ComposeOptions): Promise<App> {
   const { home, env } = options
   const store = await openStore(join(home, 'orch.db'))
-  const wakeFile = ensureWakeFile(home)
   const sandbox = await probeSandbox(env)
-  const workspaces = makeWorkspaces({ home, env, sandbox })
-  const adapters = makeAdapters({ scripted: program('agents/scripted-agent'), acp: program('agents/acp-agent') })
-  const assets = findAssets(here)
-  const config = makeConfig({ assets, agents: Object.keys(adapters) })
-  const capabilities: Capabilities = {
-    home,
-    env,
-    now: Date.now,
-    newId: randomUUID,
-    store,
-    workspaces,
-    runner: makeRunner({
-      runsDir: join(home, 'runs'),
-      supervisor: program('agents/supervisor'),
-      adapters,
-    }),
-    adapters,
-    gates,
-    forge: makeLocalForge(store, Date.now),
-    tracker: makeLocalTracker(store),
-    config,
-    userConfig: () => readConfigFile(join(home, 'config.yml')),
-    flags: {},
-    cloneFiles: async (project) => cloneFiles(project.path),
-    validatePipelineFile: async (file) => {
-      const found = readConfigFile(file)
-      if (!found) throw new UserError(3, 'no-file', `pipeline file ${file} can't be read`)
-      return config.checkPipeline(found).problems
-    },
-    readHandoff,
-    identity: async (project) => (await workspaces.mirror(project)).identity,
-    credentials: { lend: lendCredentials, writeSettings, takeBack: takeBackCredentials },
-    wake: () => touch(wakeFile),
-  }
+  const capabilities = makeCapabilities(options, { store, sandbox })
+  const { workspaces, adapters } = capabilities
   const engine = makeEngine({ store, now: Date.now, wake: capabilities.wake })
   const reader = readerOver(home, { queries: store, close: () => undefined })
-  const facts = makeRepositoryFacts(env)
-  const onboard = makeOnboard({ ...capabilities, facts })
-  const doctor = makeDoctor({
-    ...capabilities,
-    facts,
-    reader,
-    sandbox: sandbox.means,
-    version: options.version,
-    nodeVersion: process.versions.node,
-    diskUse: () => workspaces.diskUse(),
-    mirror: (project) => workspaces.mirror(project),
-  })
+  const facts = makeRepositoryFacts(env, makeLend(capabilities.remotes, env))
+  const onboard = makeOnboard({ ...capabilities, facts, repositoryAt: capabilities.remotes.repositoryAt })
   return makeApp({
     init: onboard.init,
-    addProject: onboard.addProject,
-    doctor,
+    addProject: (request) => addProject({ ...capabilities, facts, onboard }, request),
     capabilities,
     engine,
     reader,
-    lock: () =>
-      env['ORCH_UNSAFE_NO_LOCK'] ? { release: () => undefined } : tryServiceLock(join(home, 'service.lock')),
+    lock: serviceLock(options),
     onError: (error) => logError(home, error),
+    settleRestore: () => settleRestore({ home, store, engine, work: makeWorkKeeper({ home, env }) }),
     makeSample: (dir) => makeSample(dir, env),
     demoLog: (remote) => sampleLog(remote, env),
     conformance: async (request) => {
@@ -115,6 +87,78 @@ export async function compose(options: { home: string; env: NodeJS.ProcessEnv; v
     },
     close: async () => store.close(),
   })
+}
+
+/** The lock of the one service of an ORCH_HOME. */
+export function serviceLock({ home, env }: ComposeOptions): () => { release(): void } | null {
+  return () => (env['ORCH_UNSAFE_NO_LOCK'] ? { release: () => undefined } : tryServiceLock(join(home, 'service.lock')))
+}
+
+/** The parts that need no database, as the doctor needs them when there is none. */
+export function makeFirm({ home, env }: ComposeOptions) {
+  const adapters = makeAdapters({ scripted: program('agents/scripted-agent'), acp: program('agents/acp-agent') })
+  const config = makeConfig({ assets: findAssets(here), agents: Object.keys(adapters) })
+  return {
+    home,
+    env,
+    now: Date.now,
+    adapters,
+    config,
+    userConfig: () => readConfigFile(join(home, 'config.yml')),
+    cloneFiles: async (project: Project) => cloneFiles(project.path),
+  }
+}
+
+/** Every effect on the world, for one ORCH_HOME that is there. */
+export function makeCapabilities(options: ComposeOptions, parts: { store: Store; sandbox: Sandbox }): Capabilities {
+  const { home, env } = options
+  const { store, sandbox } = parts
+  const wakeFile = ensureWakeFile(home)
+  const drivers = openDrivers({ env, memory: store, now: Date.now })
+  const lend = makeLend(drivers, env)
+  const workspaces = makeWorkspaces({ home, env, sandbox, lend })
+  const firm = makeFirm(options)
+  const localForge = makeLocalForge(store, Date.now)
+  const webhookHealth = makeWebhookHealth({ now: Date.now, lastDeliveries: () => store.lastDeliveries() })
+  return {
+    ...firm,
+    timers: systemTimers,
+    files: diskFiles,
+    isProcessAlive: isSameProcessAlive,
+    newId: randomUUID,
+    store,
+    workspaces,
+    runner: makeRunner({
+      runsDir: join(home, 'runs'),
+      supervisor: program('agents/supervisor'),
+      adapters: firm.adapters,
+    }),
+    gates,
+    awaitGates,
+    forgeOf: (project) => drivers.forgeOf(project) ?? localForge,
+    remoteForgeOf: drivers.forgeOf,
+    trackerOf: drivers.trackerOf,
+    webhooksHealthy: webhookHealth.isHealthy,
+    pollIntervals: () => firm.config.poll(firm.userConfig()),
+    webhookHealth,
+    webhookSources: drivers.sources,
+    selfAt: async (name) => [(await drivers.driver(name).identity()).login],
+    quotaOf: (name) => (isRemote(name) ? drivers.driver(name).quota() : null),
+    listen: async (door, at) => (await import('./surfaces/http/listener.ts')).listen(door, at),
+    remotes: drivers,
+    clones: makeManagedClones({ home, env, lend }),
+    tracker: makeLocalTracker(store),
+    flags: {},
+    validatePipelineFile: async (file) => {
+      const found = readConfigFile(file)
+      if (!found) throw new UserError(3, 'no-file', `pipeline file ${file} can't be read`)
+      return firm.config.checkPipeline(found).problems
+    },
+    readHandoff,
+    identity: async (project) => (await workspaces.mirror(project)).identity,
+    credentials: { lend: lendCredentials, writeSettings, takeBack: takeBackCredentials },
+    wake: () => touch(wakeFile),
+  }
 }
 
 /** How one of Orch's own small programs is started. */

@@ -53,6 +53,11 @@ const context = makeProcessContext({
     Object.keys((await import('./agents/adapters.ts')).makeAdapters({ scripted: ['', ''], acp: ['', ''] })),
   reader: openReader,
   app: openApp,
+  vault: async () => (await import('./open-vault.ts')).openVault(home, process.env),
+  doctor: async (request) =>
+    (await import('./open-doctor.ts')).examine({ home, env: process.env, version: version() }, request),
+  quickDoctor: async (needs) =>
+    (await import('./quick-doctor.ts')).quickDoctor({ home, env: process.env, openBooks: openReader }, needs),
 })
 
 process.exitCode = await runCli(process.argv.slice(2), context)

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Reader, ServiceView } from './flow/app.ts'
+import type { ListenerView } from './flow/webhooks.ts'
 import { makeReader } from './flow/reader.ts'
 import { isSameProcessAlive, type ProcessIdentity } from './lib/process-identity.ts'
 import { openQueries } from './store/sqlite-queries.ts'
@@ -28,6 +29,7 @@ export function readerOver(home: string, parts: { queries: Queries; close: () =>
     ...parts,
     home,
     service: () => readService(home),
+    listener: () => (readService(home).running ? readListener(home) : null),
     lastActivity: (runId) => lastActivity(join(home, 'runs', runId)),
     now: Date.now,
   })
@@ -42,6 +44,15 @@ function readService(home: string): ServiceView {
     // No file, or one half-written by a process that just died: nothing runs.
   }
   return { running: false, pid: null, since: null }
+}
+
+/** Beside the service's own file, and believed only together with it. */
+function readListener(home: string): ListenerView | null {
+  try {
+    return JSON.parse(readFileSync(join(home, 'listener.json'), 'utf8')) as ListenerView
+  } catch {
+    return null
+  }
 }
 
 function lastActivity(dir: string): number | null {

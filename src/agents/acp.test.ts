@@ -94,6 +94,7 @@ async function start(play: Play): Promise<Played> {
     cwd: workspace,
     prompt: `Orch-Task: T-1\n\nDo it.\n\n\`\`\`acp\n${steps}\n\`\`\`\n`,
     timeLimitMs: 60_000,
+    stallMs: 60_000,
     graceMs: play.graceMs ?? 20_000,
   }
   await runs.runner.start(spec)

@@ -110,12 +110,14 @@ export interface RunSpec {
   cwd: string
   prompt: string
   timeLimitMs: number
+  /** A run whose output does not grow for so long is ended as `stalled`. */
+  stallMs: number
   /** Between SIGTERM and SIGKILL of the whole tree. */
   graceMs: number
   /** Output past this ends the run as `output-flood`. */
   logCapBytes: number
-  /** How the tree is held together: a pid namespace that dies with `file`, or only the environment marker. */
-  containment: 'pid-namespace' | 'marker'
+  /** How the tree is held together: a pid namespace that dies with `file`, a cgroup, or only the environment marker. */
+  containment: 'pid-namespace' | 'cgroup' | 'marker'
 }
 
 export interface RunReport {
@@ -126,6 +128,14 @@ export interface RunReport {
   costUsd: number
   startedAt: number
   endedAt: number
+}
+
+/** What the world has of a run, whatever the books say. */
+export interface SurveyedRun {
+  runId: string
+  state: 'absent' | 'running' | 'ended' | 'lost'
+  /** Living processes that carry its mark; its supervisor is not among them. */
+  processes: number[]
 }
 
 /** Starts, follows and stops runs; a run lives on when the process that holds this object dies. */
@@ -143,6 +153,10 @@ export interface Runner {
   /** The run's output as events (or raw lines), from its start or from now; ends when the run ends. */
   stream(runId: string, options: { from: 'start' | 'now'; raw: false; signal?: AbortSignal }): AsyncIterable<RunEvent>
   stream(runId: string, options: { from: 'start' | 'now'; raw: true; signal?: AbortSignal }): AsyncIterable<string>
+  /** All runs of this folder that have left a folder or still have a process. Looks at every process of the machine once. */
+  survey(): Promise<SurveyedRun[]>
+  /** Like `stop`, and ends also what lives of a run that has its outcome or has lost its folder. Gives pids that would not end. */
+  stopStrays(runId: string, by: string): Promise<number[]>
   /** Time of the last output, ms, or null. */
   lastActivity(runId: string): Promise<number | null>
   /** Folder of a run's files: prompt.md, output.log, stderr.log, spec.json, supervisor.json, outcome.json. */

@@ -4,7 +4,7 @@ import { sleep } from '../lib/process.ts'
 import { identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 import { findContainments, makeTestRuns, survivorsOf, untilSaid } from './__fixtures__/runs.ts'
 import { findRunProcesses } from './process-tree.ts'
-import { markOf, readRecord, runFiles, type SupervisorRecord } from './run-files.ts'
+import { markOf, readRecord } from './run-files.ts'
 
 const runs = makeTestRuns()
 const { runner } = runs
@@ -42,7 +42,7 @@ describe.each(found)('contained by %s', (containment) => {
     const spec = runs.spec('hang', { in: containment })
     await runner.start(spec)
     await untilSaid(runner, spec.runId, 'started')
-    const supervisor = readRecord<SupervisorRecord>(runFiles(runner.dir(spec.runId)).supervisor)
+    const supervisor = readRecord(runner.dir(spec.runId), 'supervisor')
     if (!supervisor) throw new Error('no supervisor record')
     expect(await survivorsOf(runner.dir(spec.runId))).not.toEqual([])
     process.kill(supervisor.pid, 'SIGKILL')
@@ -60,7 +60,7 @@ describe.each(found)('contained by %s', (containment) => {
     const spec = runs.spec('hang', { in: containment })
     await runner.start(spec)
     await untilSaid(runner, spec.runId, 'started')
-    const supervisor = readRecord<SupervisorRecord>(runFiles(runner.dir(spec.runId)).supervisor)
+    const supervisor = readRecord(runner.dir(spec.runId), 'supervisor')
     process.kill(supervisor?.pid ?? 0, 'SIGKILL')
     await runner.stop(spec.runId, 'test')
     expect(await survivorsOf(runner.dir(spec.runId))).toEqual([])
@@ -86,7 +86,7 @@ test('a supervisor whose folder was removed under it ends when it is told to, an
   await untilSaid(runner, spec.runId, 'started')
   const folder = runner.dir(spec.runId)
   const mark = markOf(folder)
-  const supervisor = readRecord<SupervisorRecord>(runFiles(folder).supervisor)
+  const supervisor = readRecord(folder, 'supervisor')
   if (!supervisor) throw new Error('no supervisor record')
   rmSync(folder, { recursive: true })
   process.kill(supervisor.pid, 'SIGTERM')
@@ -122,7 +122,7 @@ test('without a namespace, a process that drops its environment and its parent i
 test('a supervisor is deaf to a hang-up', async () => {
   const spec = runs.spec('ticks')
   await runner.start(spec)
-  const pid = readRecord<SupervisorRecord>(runFiles(runner.dir(spec.runId)).supervisor)?.pid ?? 0
+  const pid = readRecord(runner.dir(spec.runId), 'supervisor')?.pid ?? 0
   process.kill(pid, 'SIGHUP')
   await sleep(100)
   expect(identifyProcess(pid)).not.toBeNull()

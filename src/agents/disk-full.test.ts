@@ -26,6 +26,7 @@ test.skipIf(!possible)('an agent that fills the disk still leaves an outcome (ne
     env: { PATH },
     cwd: root,
     timeLimitMs: 10_000,
+    stallMs: 10_000,
     graceMs: 100,
     logCapBytes: 1 << 30,
     containment: 'marker',

@@ -2,8 +2,10 @@
 // Invariant: a pid is signalled only right after it was seen to belong to the run. Lean: the supervisor loads this.
 
 import { readdirSync, readFileSync } from 'node:fs'
+import { endGroup } from '../lib/cgroup.ts'
 import { runProcess, sleep } from '../lib/process.ts'
 import { identifyProcess, type ProcessIdentity, isSameProcessAlive } from '../lib/process-identity.ts'
+import type { RunSpec } from './agent.ts'
 import { RUN_MARKER } from './run-files.ts'
 
 /** One process as the system lists it. */
@@ -16,8 +18,14 @@ interface Listed {
 /** Wrappers that stand between the supervisor and the agent, and between a namespace's first process and the agent. */
 const WRAPPERS = new Set(['bwrap', 'unshare', 'setpriv'])
 
-/** Looks that are taken at most to be sure; on a machine with a process without any environment each search takes them all. */
-const MOST_LOOKS = 10
+/**
+ * Looks that are taken at most to be sure that nobody is there. Of a chain of processes that live for milliseconds, each
+ * the parent of the next, about every third look sees one. On a machine where others come and go so many cost half a
+ * second, so a few do where the kernel has ended everybody already.
+ */
+const MOST_LOOKS = { marker: 50, 'pid-namespace': 10, cgroup: 10 } as const
+/** A process that had no environment in so many looks is not in the middle of an exec: it has none. */
+const BLANK_LOOKS = 10
 /** PF_KTHREAD of the kernel's include/linux/sched.h: a kernel thread, which never has an environment. */
 const KERNEL_THREAD = 0x00200000
 
@@ -53,8 +61,14 @@ export function findAgentProcesses(root: number): number[] {
 }
 
 /** Every live process of the run: descendants of `root` (if given) and whoever carries its mark (`markOf`). Never ourselves. */
-export async function findRunProcesses(mark: string, root: number | null): Promise<number[]> {
-  const listed = process.platform === 'linux' ? await listForSure(mark) : await listFromPs(mark)
+export async function findRunProcesses(
+  mark: string,
+  root: number | null,
+  how: { containment?: RunSpec['containment'] | undefined; onMarked?: (pid: number) => void } = {},
+): Promise<number[]> {
+  const { containment = 'marker', onMarked = () => undefined } = how
+  const request = { mark, mostLooks: MOST_LOOKS[containment], onMarked }
+  const listed = process.platform === 'linux' ? await listForSure(request) : await listFromPs(mark)
   const members = new Set(listed.filter((entry) => entry.marked || entry.pid === root).map((entry) => entry.pid))
   for (let grown = true; grown;) {
     grown = false
@@ -76,19 +90,27 @@ export async function findRunProcesses(mark: string, root: number | null): Promi
 export async function killRun(request: {
   mark: string
   root: number | null
+  /** Absent: nothing is known to hold it together. */
+  containment?: RunSpec['containment'] | undefined
   known?: ProcessIdentity[]
+  /** The run's cgroup, which is removed. */
+  group?: string | undefined
   limitMs?: number
 }): Promise<number[]> {
+  const stuck = request.group === undefined ? [] : await endGroup(request.group, request.limitMs)
   const deadline = performance.now() + (request.limitMs ?? 10_000)
   for (;;) {
-    const found = await findRunProcesses(request.mark, request.root)
+    // On sight: of a chain whose links live for milliseconds none is left by the end of a look.
+    const end = (pid: number): void => void (pid !== process.pid && signalProcess(pid, 'SIGKILL'))
+    const { containment } = request
+    const found = await findRunProcesses(request.mark, request.root, { containment, onMarked: end })
     const known = (request.known ?? [])
       .filter((identity) => isSameProcessAlive(identity))
       .map((identity) => identity.pid)
     const all = [...new Set([...found, ...known])]
-    if (all.length === 0) return []
+    if (all.length === 0) return stuck
     for (const pid of all) signalProcess(pid, 'SIGKILL')
-    if (performance.now() > deadline) return all
+    if (performance.now() > deadline) return [...new Set([...stuck, ...all])]
     await sleep(5)
   }
 }
@@ -156,33 +178,54 @@ function statOf(pid: number): Stat | null {
   }
 }
 
+interface Search {
+  mark: string
+  mostLooks: number
+  /** Called at once for each process that carries the mark. */
+  onMarked: (pid: number) => void
+}
+
 /**
- * Looks again while a look may have missed somebody: a process that went away meanwhile may have left a child behind
- * that is too young for the list, and one in the middle of an exec has no environment for a moment.
+ * Looks again while it has found nobody and may have missed somebody: a process that went away meanwhile may have left a
+ * child behind that is too young for the list, and one in the middle of an exec has no environment for a moment.
  */
-async function listForSure(mark: string): Promise<Listed[]> {
+async function listForSure({ mark, mostLooks, onMarked }: Search): Promise<Listed[]> {
+  const blanks = new Map<number, number>()
+  let knownDead = new Set<number>()
   for (let look = 1; ; look += 1) {
-    const { listed, sure } = listFromProc(mark)
-    if (sure || look === MOST_LOOKS) return listed
+    const { listed, blank, dead, gone } = listFromProc(mark, onMarked)
+    for (const pid of blank) blanks.set(pid, (blanks.get(pid) ?? 0) + 1)
+    const nobodyEnded = !gone && dead.every((pid) => knownDead.has(pid))
+    const sure = nobodyEnded && blank.every((pid) => (blanks.get(pid) ?? 0) >= BLANK_LOOKS)
+    knownDead = new Set(dead)
+    if (sure || look === mostLooks || listed.some(({ marked }) => marked)) return listed
     await sleep(1)
   }
 }
 
-function listFromProc(mark: string): { listed: Listed[]; sure: boolean } {
+/** Everybody in one look; who had no environment then; who is dead and not reaped; whether somebody went away meanwhile. */
+function listFromProc(
+  mark: string,
+  onMarked: (pid: number) => void,
+): { listed: Listed[]; blank: number[]; dead: number[]; gone: boolean } {
   const listed: Listed[] = []
-  let sure = true
+  const blank: number[] = []
+  const dead: number[] = []
+  let gone = false
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry)
     if (!Number.isInteger(pid)) continue
     const stat = statOf(pid)
-    if (!stat) sure = false
+    if (!stat) gone = true
     // A zombie is dead already; whoever should reap it may never do so.
+    if (stat?.state === 'Z' || stat?.state === 'X') dead.push(pid)
     if (!stat || stat.state === 'Z' || stat.state === 'X') continue
     const marked = carriesMarker(pid, mark)
-    if (marked === 'unknown' && (stat.flags & KERNEL_THREAD) === 0) sure = false
+    if (marked === true) onMarked(pid)
+    if (marked === 'unknown' && (stat.flags & KERNEL_THREAD) === 0) blank.push(pid)
     listed.push({ pid, parent: stat.parent, marked: marked === true })
   }
-  return { listed, sure }
+  return { listed, blank, dead, gone }
 }
 
 function carriesMarker(pid: number, mark: string): boolean | 'unknown' {

@@ -5,23 +5,44 @@ import { open, stat } from 'node:fs/promises'
 import { NO_USAGE, type RunOutcome } from '../core/run.ts'
 import type { AgentAdapter, ParserContext, RunReport, RunSummary } from './agent.ts'
 import { readLines } from './follow.ts'
-import { type OutcomeRecord, readRecord, runFiles, type StoredSpec, type SupervisorRecord } from './run-files.ts'
+import {
+  findRecord,
+  type Found,
+  type OutcomeRecord,
+  runFiles,
+  type StoredSpec,
+  type SupervisorRecord,
+} from './run-files.ts'
 
 /** How much of stderr's end is shown to the adapter and in an outcome's text. */
 const STDERR_TAIL_BYTES = 4_096
 /** Programs of the sandbox that name themselves when they fail before the agent starts. */
-const WRAPPER_COMPLAINT = /^(bwrap|unshare|setpriv): .+/m
+const WRAPPER_COMPLAINT = /^(bwrap|unshare|setpriv|cgroup): .+/m
 
-export interface Ending {
-  spec: StoredSpec
-  outcome: OutcomeRecord | null
+/** What the records of a run say. */
+export interface Records {
+  spec: StoredSpec | null
   supervisor: SupervisorRecord | null
+  outcome: OutcomeRecord | null
+  /** Those that are there and can't be read. */
+  broken: ('spec' | 'supervisor' | 'outcome')[]
+}
+
+export interface Ending extends Records {
+  runId: string
   lastOutputAt: number | null
 }
 
-/** Reads a run's whole output through its adapter (streaming, bounded memory) and gives the report. May be called again. */
-export async function makeReport(dir: string, adapter: AgentAdapter, ending: Ending): Promise<RunReport> {
-  const { spec, outcome, supervisor } = ending
+/**
+ * Reads a run's whole output through its adapter (streaming, bounded memory) and gives the report. May be called again.
+ * What a power cut left of a run is lost, never an error: it would be met again at each start.
+ */
+export async function makeReport(
+  dir: string,
+  adapters: Record<string, AgentAdapter>,
+  ending: Ending,
+): Promise<RunReport> {
+  const { runId, spec, outcome, supervisor } = ending
   const startedAt = outcome?.startedAt ?? supervisor?.startedAt ?? 0
   const endedAt = outcome?.endedAt ?? Math.max(startedAt, ending.lastOutputAt ?? startedAt)
   if (outcome?.startError !== undefined) {
@@ -36,6 +57,10 @@ export async function makeReport(dir: string, adapter: AgentAdapter, ending: End
       endedAt,
     }
   }
+  if (!spec)
+    return { outcome: lost(ending), sessionId: null, model: null, usage: NO_USAGE, costUsd: 0, startedAt, endedAt }
+  const adapter = adapters[spec.agent]
+  if (!adapter) throw new Error(`run ${runId} is of an unknown agent "${spec.agent}"`)
   const files = runFiles(dir)
   const parser = adapter.parser(contextOf(spec))
   let said = false
@@ -46,7 +71,7 @@ export async function makeReport(dir: string, adapter: AgentAdapter, ending: End
   const stderrTail = await readTail(files.stderr, STDERR_TAIL_BYTES)
   const summary = parser.end({ exitCode: outcome?.exitCode ?? null, signal: outcome?.signal ?? null, stderrTail })
   const { sessionId, model, usage, costUsd } = summary
-  const judged = outcome ? judge({ spec, outcome, summary, stderrTail, said }) : lost(spec)
+  const judged = outcome ? judge({ spec, outcome, summary, stderrTail, said }) : lost(ending)
   return { outcome: judged, sessionId, model, usage, costUsd, startedAt, endedAt }
 }
 
@@ -55,11 +80,13 @@ export function contextOf({ resumed, previousUsage = null, previousCostUsd = nul
   return { resumed, previousUsage, previousCostUsd }
 }
 
-function lost(spec: StoredSpec): RunOutcome {
-  return {
-    kind: 'lost',
-    text: `the supervisor of run ${spec.runId} (${spec.agent}) died without leaving an outcome; what was left of the run has been ended`,
-  }
+function lost({ runId, spec, broken }: Ending): RunOutcome {
+  const run = spec ? `${runId} (${spec.agent})` : runId
+  const how =
+    broken.length > 0
+      ? `${broken.map((name) => `${name}.json`).join(' and ')} of run ${run} can't be read, as after a power cut`
+      : `the supervisor of run ${run} died without leaving an outcome`
+  return { kind: 'lost', text: `${how}; what was left of the run has been ended` }
 }
 
 interface Evidence {
@@ -77,6 +104,11 @@ function judge({ spec, outcome, summary, stderrTail, said }: Evidence): RunOutco
       return {
         kind: 'timed-out',
         text: `${spec.agent} was ended after its time limit of ${duration(spec.timeLimitMs)}`,
+      }
+    case 'stalled':
+      return {
+        kind: 'stalled',
+        text: `${spec.agent} printed nothing for ${duration(spec.stallMs)} and was ended; \`limits.stallMinutes\` says how long a run may be quiet`,
       }
     case 'cancelled':
       return { kind: 'cancelled', by: outcome.by ?? 'a signal' }
@@ -150,14 +182,20 @@ export async function lastOutputAt(dir: string): Promise<number | null> {
   return known.length > 0 ? Math.max(...known) : null
 }
 
-export function readEnding(dir: string): {
-  outcome: OutcomeRecord | null
-  supervisor: SupervisorRecord | null
-  spec: StoredSpec | null
-} {
-  const files = runFiles(dir)
+export function readRecords(dir: string): Records {
   // The outcome last: between the two looks a run may only go forward.
-  const spec = readRecord<StoredSpec>(files.spec)
-  const supervisor = readRecord<SupervisorRecord>(files.supervisor)
-  return { spec, supervisor, outcome: readRecord<OutcomeRecord>(files.outcome) }
+  const spec = findRecord(dir, 'spec')
+  const supervisor = findRecord(dir, 'supervisor')
+  const outcome = findRecord(dir, 'outcome')
+  const all = { spec, supervisor, outcome }
+  return {
+    spec: recordOf(spec),
+    supervisor: recordOf(supervisor),
+    outcome: recordOf(outcome),
+    broken: (['spec', 'supervisor', 'outcome'] as const).filter((name) => all[name].is === 'broken'),
+  }
+}
+
+function recordOf<T>(found: Found<T>): T | null {
+  return found.is === 'there' ? found.record : null
 }

@@ -21,13 +21,15 @@ export type StoredSpec = Omit<RunSpec, 'prompt'>
 
 export interface SupervisorRecord extends ProcessIdentity {
   startedAt: number
+  /** Where its kernel's group of processes is or was to be; absent when it has none. */
+  group?: string
 }
 
 export interface OutcomeRecord {
   exitCode: number | null
   signal: string | null
   /** Who ended it, when it did not end by itself. */
-  endedBy: null | 'time-limit' | 'flood' | 'cancelled'
+  endedBy: null | 'time-limit' | 'stalled' | 'flood' | 'cancelled'
   /** The person or part that cancelled; null otherwise. */
   by: string | null
   startedAt: number
@@ -74,16 +76,51 @@ export function runFiles(
   }
 }
 
-/** Reads a record, or null when it isn't there. Records are written whole, so a broken one throws. */
-export function readRecord<T>(path: string): T | null {
+/** What a record's file holds: `broken` after a power cut on a disk that kept less than it said, or by somebody's hand. */
+export type Found<T> = { is: 'there'; record: T } | { is: 'absent' | 'broken' }
+
+/** Fields without which a record says nothing. Others may be added by another version, and are let alone. */
+const NEEDED = {
+  spec: { runId: 'string', agent: 'string', resumed: 'boolean', file: 'string', cwd: 'string' },
+  supervisor: { pid: 'number', startTime: 'number', bootId: 'string' },
+  outcome: { startedAt: 'number', endedAt: 'number' },
+  stop: { by: 'string' },
+} as const
+
+interface Records {
+  spec: StoredSpec
+  supervisor: SupervisorRecord
+  outcome: OutcomeRecord
+  stop: StopRecord
+}
+
+/** Reads a record of a run's folder. Throws only when the disk can't be read. */
+export function findRecord<K extends keyof Records>(dir: string, name: K): Found<Records[K]> {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readFileSync(runFiles(dir)[name], 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { is: 'absent' }
     throw error
   }
-  return JSON.parse(text) as T
+  try {
+    const record: unknown = JSON.parse(text)
+    const fields = Object.entries(NEEDED[name])
+    const isWhole =
+      typeof record === 'object' &&
+      record !== null &&
+      fields.every(([key, type]) => typeof (record as Record<string, unknown>)[key] === type)
+    return isWhole ? { is: 'there', record: record as Records[K] } : { is: 'broken' }
+  } catch {
+    return { is: 'broken' }
+  }
+}
+
+/** A record, or null when it isn't there or says nothing. */
+export function readRecord<K extends keyof Records>(dir: string, name: K): Records[K] | null {
+  const found = findRecord(dir, name)
+  return found.is === 'there' ? found.record : null
 }
 
 /** Writes a file whole: temporary file, fsync, rename, fsync of the folder. Readable by its owner only. */

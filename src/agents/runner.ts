@@ -4,13 +4,14 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ExternalError } from '../lib/errors.ts'
+import { ExternalError, isDiskFull, messageOf } from '../lib/errors.ts'
 import { makeStarter, signalGroup, sleep, startDetached, type Starter } from '../lib/process.ts'
 import { identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 import type { AgentAdapter, RunEvent, Runner, RunReport, RunSpec } from './agent.ts'
 import { followLines, makeWaker } from './follow.ts'
 import { killRun, signalProcess } from './process-tree.ts'
-import { contextOf, lastOutputAt, makeReport, readEnding, readTail } from './report.ts'
+import { contextOf, lastOutputAt, makeReport, readRecords, readTail } from './report.ts'
+import { makeSurvey } from './survey.ts'
 import { markOf, runFiles, type StopRecord, type StoredSpec, writeWhole } from './run-files.ts'
 
 export interface RunnerOptions {
@@ -38,10 +39,11 @@ export function makeRunner({ runsDir, supervisor, adapters }: RunnerOptions): Ru
 
   async function state(runId: string): Promise<'absent' | 'running' | 'ended' | 'lost'> {
     const folder = dir(runId)
-    const ending = readEnding(folder)
-    if (ending.outcome) return 'ended'
-    if (!ending.supervisor) return 'absent'
-    if (isSameProcessAlive(ending.supervisor)) return 'running'
+    const { outcome, supervisor: record, broken } = readRecords(folder)
+    if (outcome) return 'ended'
+    if (broken.includes('outcome') || broken.includes('supervisor')) return 'lost'
+    if (!record) return 'absent'
+    if (isSameProcessAlive(record)) return 'running'
     // It may have left its outcome and gone between the two looks.
     return existsSync(runFiles(folder).outcome) ? 'ended' : 'lost'
   }
@@ -49,12 +51,12 @@ export function makeRunner({ runsDir, supervisor, adapters }: RunnerOptions): Ru
   async function wait(runId: string, options: { signal?: AbortSignal } = {}): Promise<RunReport> {
     const folder = dir(runId)
     const now = await untilOver({ runId, folder, state, ...options })
-    const { spec, outcome, supervisor: record } = readEnding(folder)
-    if (now === 'absent' || !spec) throw new Error(`run ${runId} was never started in ${runsDir}`)
-    if (now === 'lost') await killRun({ mark: markOf(folder), root: null })
-    const adapter = adapters[spec.agent]
-    if (!adapter) throw new Error(`run ${runId} is of an unknown agent "${spec.agent}"`)
-    return makeReport(folder, adapter, { spec, outcome, supervisor: record, lastOutputAt: await lastOutputAt(folder) })
+    const records = readRecords(folder)
+    const { spec, supervisor: record } = records
+    if (now === 'absent') throw new Error(`run ${runId} was never started in ${runsDir}`)
+    if (now === 'lost')
+      await killRun({ mark: markOf(folder), root: null, containment: spec?.containment, group: record?.group })
+    return makeReport(folder, adapters, { ...records, runId, lastOutputAt: await lastOutputAt(folder) })
   }
 
   async function stop(runId: string, by: string): Promise<void> {
@@ -97,6 +99,7 @@ export function makeRunner({ runsDir, supervisor, adapters }: RunnerOptions): Ru
     wait,
     stop,
     stream,
+    ...makeSurvey(runsDir, { dir, state, stop }),
     lastActivity: (runId) => lastOutputAt(dir(runId)),
     start: async (spec) => {
       if (!adapters[spec.agent])
@@ -115,7 +118,7 @@ interface OneRun {
 
 /** Asks the supervisor to end its run; ends the tree without it when it is dead or hangs. */
 async function stopRun({ runId, by, folder, state }: OneRun & { by: string }): Promise<void> {
-  const { supervisor, spec, outcome } = readEnding(folder)
+  const { supervisor, spec, outcome } = readRecords(folder)
   if (outcome || !existsSync(folder)) return
   const files = runFiles(folder)
   // Who asked first is who ended it.
@@ -128,22 +131,22 @@ async function stopRun({ runId, by, folder, state }: OneRun & { by: string }): P
     // A supervisor that hangs ends no tree.
     if (now === 'running' && isSameProcessAlive(supervisor)) signalProcess(supervisor.pid, 'SIGKILL')
   }
-  await killRun({ mark: markOf(folder), root: null })
+  await killRun({ mark: markOf(folder), root: null, containment: spec?.containment, group: supervisor?.group })
 }
 
 async function* streamRun(
   { runId, folder, state, adapters }: OneRun & { adapters: Record<string, AgentAdapter> },
   { from, raw, signal }: { from: 'start' | 'now'; raw: boolean; signal?: AbortSignal },
 ): AsyncGenerator<RunEvent | string> {
-  const { spec } = readEnding(folder)
-  if (!spec) throw new Error(`run ${runId} was never started: there is no ${folder}`)
+  const { spec, supervisor } = readRecords(folder)
+  if (!spec && !supervisor) throw new Error(`run ${runId} was never started: there is no ${folder}`)
   const ended = async (): Promise<boolean> => ['ended', 'lost'].includes(await state(runId))
   const path = runFiles(folder).output
   const lines = followLines({ dir: folder, path, from, ended, ...(signal ? { signal } : {}) })
-  const parser = raw ? undefined : adapters[spec.agent]?.parser(contextOf(spec))
+  const parser = raw || !spec ? undefined : adapters[spec.agent]?.parser(contextOf(spec))
   for await (const line of lines) {
-    if (parser) yield* parser.push(line)
-    else yield line
+    if (raw) yield line
+    else if (parser) yield* parser.push(line)
   }
 }
 
@@ -234,8 +237,7 @@ async function untilClaimed({
 }
 
 function diskError(error: unknown, folder: string): unknown {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code !== 'ENOSPC' && code !== 'EDQUOT' && !message.includes('ENOSPC')) return error
+  if (!isDiskFull(error) && !messageOf(error).includes('ENOSPC')) return error
   return new ExternalError({
     system: 'disk',
     kind: 'disk-full',

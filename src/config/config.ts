@@ -2,7 +2,7 @@
 // Invariant: what judges comes from the base commit (or, before there is one, the registered clone), never from a task's branch.
 
 import type { Pipeline } from '../core/pipeline.ts'
-import type { Policy } from '../core/policy.ts'
+import type { ApprovalPolicy, Policy } from '../core/policy.ts'
 
 /** One layer's text and the name people know it by, such as `.orch.yml at origin/main`. */
 export interface ConfigFile {
@@ -53,9 +53,28 @@ export interface ResolvedProject {
   /** Everything but the pipeline is from the configuration; `configHash` covers all of it, pipeline and prompts. */
   policy: Policy
   prefix: string | null
+  tracker: TrackerSettings
   /** By role: the instructions text. */
   prompts: Record<string, string>
   sources: ConfigSource[]
+}
+
+/** Which issues become tasks, and how they show where those are. */
+export interface TrackerSettings {
+  intake: {
+    labels: string[]
+    columns: string[]
+    assignees: string[]
+    /** A word such as `@orch`. */
+    mention: string | null
+    /** Whose word counts beside owners and members. */
+    people: string[]
+    strangers: 'ignore' | 'park'
+  }
+  /** `columns`: by status or stage. */
+  show: { columns: Record<string, string>; labels: boolean; comments: boolean }
+  /** Null: as the driver's own habit is. */
+  commands: boolean | null
 }
 
 export type Resolution = { ok: true; project: ResolvedProject } | { ok: false; problems: ConfigProblem[] }
@@ -95,13 +114,40 @@ export interface InitChoices {
   setup: string[]
   /** `none`, or a list with just that word: the project has nothing to verify with. */
   verify: string[] | 'none'
-  approval: 'auto' | 'human' | null
+  approval: ApprovalPolicy | null
 }
 
 /** The files that have a schema. */
 export type SchemaName = 'config' | 'user' | 'pipeline'
 
+/** What a person's file and environment say of the listener for webhooks. */
+export interface WebhookSettings {
+  /** Null: there is no listener. */
+  port: number | null
+  host: string
+  maxBytes: number
+  /** For local development: what has no signature is taken. */
+  unsigned: boolean
+}
+
+/** How often a running service asks trackers and forges by itself, in ms. */
+export interface PollIntervals {
+  /** While webhooks reach us. */
+  healthyMs: number
+  unhealthyMs: number
+  /** Of the first looks at CI after a push. */
+  ciMs: number
+}
+
 export interface Config {
+  /** The listener's settings, from the person's file and ORCH_WEBHOOKS_…; null where one of them has problems. */
+  webhooks(layers: Pick<ConfigLayers, 'user' | 'env'>): {
+    settings: WebhookSettings | null
+    sources: ConfigSource[]
+    problems: ConfigProblem[]
+  }
+  /** The defaults where the file has problems. */
+  poll(user: ConfigFile | null): PollIntervals
   /** Resolves all layers and the named pipeline (null: the project's default). Pure but for the built-in pipelines and prompts. */
   resolve(request: { layers: Omit<ConfigLayers, 'project'>; files: ProjectFiles; pipeline: string | null }): Resolution
   /** Built-in pipelines and the project's own, with their problems. A project's own hides a built-in one of the same name. */

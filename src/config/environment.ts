@@ -31,6 +31,10 @@ const GROUPS = [
   'ORCH_LAND_',
   'ORCH_COMMITS_',
   'ORCH_ENV_',
+  'ORCH_APPROVAL_BY_',
+  'ORCH_CHANGE_',
+  'ORCH_INTAKE_',
+  'ORCH_TRACKER_',
 ]
 
 /** Reads the layer. Lists are one item, or several as `[a, b]`. */
@@ -82,7 +86,7 @@ function targetOf(name: string): { path: string[]; kind: LeafKind } | null {
 }
 
 /** The variable's text as its key wants it; what doesn't fit stays text, and the schema says what is wrong. */
-function typed(text: string, kind: LeafKind): unknown {
+export function typed(text: string, kind: LeafKind): unknown {
   const trimmed = text.trim()
   switch (kind) {
     case 'text':

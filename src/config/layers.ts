@@ -2,13 +2,14 @@
 // Invariant: a layer with a problem gives no values at all: half a configuration is nobody's wish.
 
 import { parsePlainYaml } from '../lib/plain-yaml.ts'
-import type { ConfigFile, ConfigProblem } from './config.ts'
+import type { ConfigFile, ConfigProblem, PollIntervals } from './config.ts'
 import { type Path, checkShape, keyOf } from './problems.ts'
 import {
   type ConfigInput,
   type UserConfigInput,
   MAX_CONFIG_ALIASES,
   MAX_CONFIG_BYTES,
+  POLL_SECONDS,
   VERIFY_TIMEOUT_SECONDS,
   configSchema,
   durationSeconds,
@@ -49,7 +50,7 @@ export function userLayers(file: ConfigFile | null, projectId: string | null): L
   if (!raw) return []
   const problems = Array.isArray(raw) ? raw : shapeProblems(raw, userConfigSchema)
   if (Array.isArray(raw) || problems.length > 0) return [{ leaves: new Map(), problems }]
-  const { projects, ...general } = (withoutNulls(raw.value) ?? {}) as UserConfigInput
+  const { projects, webhooks: _webhooks, poll: _poll, ...general } = (withoutNulls(raw.value) ?? {}) as UserConfigInput
   const own = projectId === null ? undefined : projects?.[projectId]
   return [
     layerOf(general, raw.locate),
@@ -57,8 +58,24 @@ export function userLayers(file: ConfigFile | null, projectId: string | null): L
   ]
 }
 
+/** How often a person wants trackers and forges asked; the defaults where the file has problems. */
+export function pollIntervals(file: ConfigFile | null): PollIntervals {
+  const { value, problems } = readUser(file)
+  const said = problems.length === 0 ? value?.poll : undefined
+  const ms = (name: keyof typeof POLL_SECONDS): number =>
+    (durationSeconds(said?.[name] ?? POLL_SECONDS[name]) ?? POLL_SECONDS[name]) * 1_000
+  return { healthyMs: ms('healthy'), unhealthyMs: ms('unhealthy'), ciMs: ms('ci') }
+}
+
+function readUser(file: ConfigFile | null): { value: UserConfigInput | undefined; problems: ConfigProblem[] } {
+  const raw = file && parseFile(file)
+  const problems = Array.isArray(raw) ? raw : raw ? shapeProblems(raw, userConfigSchema) : []
+  const isGood = problems.length === 0 && raw !== null && !Array.isArray(raw)
+  return { value: isGood ? (withoutNulls(raw.value) as UserConfigInput | undefined) : undefined, problems }
+}
+
 /** The file's value, or why it can't be read at all. */
-function parseFile(file: ConfigFile): RawLayer | ConfigProblem[] {
+export function parseFile(file: ConfigFile): RawLayer | ConfigProblem[] {
   const parsed = parsePlainYaml(file.text, {
     maxBytes: MAX_CONFIG_BYTES,
     maxAliases: MAX_CONFIG_ALIASES,
@@ -90,7 +107,8 @@ export function readLayer(raw: RawLayer): Layer {
   return layerOf((withoutNulls(raw.value) ?? {}) as ConfigInput, raw.locate)
 }
 
-function shapeProblems(raw: RawLayer, schema: typeof configSchema | typeof userConfigSchema): ConfigProblem[] {
+/** What of a raw layer has not the schema's shape. */
+export function shapeProblems(raw: RawLayer, schema: typeof configSchema | typeof userConfigSchema): ConfigProblem[] {
   const value = withoutNulls(raw.value)
   if (value === undefined) return []
   return checkShape(schema, value).map(({ path, text }) => {
@@ -125,7 +143,7 @@ export function setAt(target: Record<string, unknown>, path: string[], value: un
 }
 
 /** `key:` with nothing after it is an empty place, not a value that erases a default. */
-function withoutNulls(value: unknown): unknown {
+export function withoutNulls(value: unknown): unknown {
   if (value === null || value === undefined) return undefined
   if (typeof value !== 'object' || Array.isArray(value)) return value
   return Object.fromEntries(

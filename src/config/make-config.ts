@@ -8,12 +8,22 @@ import { readAgents } from './agents.ts'
 import { checkCheckout } from './checkout.ts'
 import type { Config, ConfigFile, ConfigProblem, ConfigSource, ProjectFiles, Resolution, SchemaName } from './config.ts'
 import { guessCommands } from './guess.ts'
+import { pollIntervals } from './layers.ts'
 import { hint } from './nearest.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
 import { listPipelines, parsePipeline, readBuiltInPipelines } from './pipelines.ts'
 import { renderConfig } from './render.ts'
-import { type Leaves, makePolicy, mergeLayers, sourcesOf } from './resolve.ts'
+import {
+  type Leaves,
+  checkApproval,
+  checkLanding,
+  makePolicy,
+  mergeLayers,
+  sourcesOf,
+  trackerSettings,
+} from './resolve.ts'
 import { configSchema, userConfigSchema } from './schema.ts'
+import { webhookSettings } from './webhook-settings.ts'
 
 /** Instructions of a role; real ones have one or two thousand characters, and every run pays for them. */
 const MAX_PROMPT_BYTES = 64 << 10
@@ -28,6 +38,8 @@ export function makeConfig(deps: { assets: string; agents?: readonly string[] })
   return {
     resolve: ({ layers, files, pipeline }) =>
       resolve({ layers: { ...layers, project: files.config }, files, pipeline, deps, builtIn: builtInPipelines() }),
+    webhooks: webhookSettings,
+    poll: pollIntervals,
     listPipelines: (files) => listPipelines(builtInPipelines(), files.pipelines),
     checkPipeline: (file) => {
       const { pipeline, problems } = parsePipeline(file)
@@ -72,12 +84,20 @@ function resolve(request: Request): Resolution {
     sources: promptSources,
     problems: promptProblems,
   } = chosen.pipeline ? readPrompts(request, chosen.pipeline) : { prompts: {}, sources: [], problems: [] }
-  const all = [...problems, ...agentProblems, ...checkCheckout(leaves), ...chosen.problems, ...promptProblems]
+  const all = [
+    ...problems,
+    ...agentProblems,
+    ...checkCheckout(leaves),
+    ...checkLanding(leaves),
+    ...checkApproval(leaves),
+    ...chosen.problems,
+    ...promptProblems,
+  ]
   if (all.length > 0 || !chosen.pipeline) return { ok: false, problems: all }
   const policy = makePolicy({ leaves, roles, agents, pipeline: chosen.pipeline, prompts })
   const prefix = leaves.get('prefix')?.value as string | null
   const sources = [...sourcesOf(leaves), ...chosen.sources, ...promptSources].sort((a, b) => (a.key < b.key ? -1 : 1))
-  return { ok: true, project: { policy, prefix, prompts, sources } }
+  return { ok: true, project: { policy, prefix, tracker: trackerSettings(leaves), prompts, sources } }
 }
 
 function choosePipeline(

@@ -31,7 +31,7 @@ export function renderConfig(choices: InitChoices): string {
     keyOr('approval', choices.approval, '# approval: human              # or auto'),
     ...agentsText(choices.agent),
     '',
-    '# limits: { attempts: 3, runMinutes: 60, parallel: 4 }',
+    '# limits: { attempts: 3, runMinutes: 60, stallMinutes: 30, parallel: 4 }',
     '# diffBudget: { files: 50, addedLines: 2000 }',
     '# protected: ["migrations/**"]  # a change there waits for a person; CI and agent settings always do',
     '# commits: { pattern: "^(feat|fix|docs|chore): " }',

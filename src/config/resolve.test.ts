@@ -58,7 +58,14 @@ test('the nearest layer wins, leaf by leaf, and every value knows its source', (
     env: { ORCH_LIMITS_RUN_MINUTES: '15' },
     flags: { 'limits.transient': 1, approval: undefined },
   })
-  expect(result.policy.limits).toEqual({ attempts: 4, parallel: 2, runMinutes: 15, transient: 1, infra: 3 })
+  expect(result.policy.limits).toEqual({
+    attempts: 4,
+    parallel: 2,
+    runMinutes: 15,
+    stallMinutes: 30,
+    transient: 1,
+    infra: 3,
+  })
   expect(
     [
       'limits.attempts',

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { AgentProgram, Policy, RoleChoice } from '../core/policy.ts'
-import type { ConfigLayers, ConfigProblem, ConfigSource } from './config.ts'
+import type { ConfigLayers, ConfigProblem, ConfigSource, TrackerSettings } from './config.ts'
 import { environmentLayer } from './environment.ts'
 import { type Layer, type Leaf, fileLayer, flagLayer, userLayers } from './layers.ts'
 import { LEAVES, PROTECTED_PATHS } from './schema.ts'
@@ -82,7 +82,14 @@ export function makePolicy(parts: {
     knownFailures: value('knownFailures'),
     env: { pass: value('env.pass'), set },
     approval: value('approval'),
-    land: { method: value('land.method') },
+    approveBy: { label: value('approvalBy.label'), column: value('approvalBy.column') },
+    land: { method: value('land.method'), via: value('land.via'), markers: value('land.markers') },
+    change: {
+      draft: value('change.draft'),
+      labels: value('change.labels'),
+      reviewers: value('change.reviewers'),
+      followUps: value('change.followUps'),
+    },
     roles: parts.roles,
     agents: parts.agents,
     limits: {
@@ -90,6 +97,7 @@ export function makePolicy(parts: {
       transient: value('limits.transient'),
       infra: value('limits.infra'),
       runMinutes: value('limits.runMinutes'),
+      stallMinutes: value('limits.stallMinutes'),
       parallel: value('limits.parallel'),
     },
     protected: value('protected'),
@@ -100,9 +108,49 @@ export function makePolicy(parts: {
   return { ...policy, configHash: hashOf(policy, parts.prompts) }
 }
 
-/** Budgets and parallelism say how often and when, never what passes: changing them must not void a green verdict. */
+/** What the tracker's issues mean to the project, and what they are to show. */
+export function trackerSettings(leaves: Leaves): TrackerSettings {
+  const value = <T>(key: string): T => leaves.get(key)?.value as T
+  const columns = Object.fromEntries(
+    [...leaves].flatMap(([key, leaf]) =>
+      key.startsWith('tracker.columns.') ? [[key.slice('tracker.columns.'.length), String(leaf.value)]] : [],
+    ),
+  )
+  return {
+    intake: {
+      labels: value('intake.labels'),
+      columns: value('intake.columns'),
+      assignees: value('intake.assignees'),
+      mention: value('intake.mention'),
+      people: value('intake.people'),
+      strangers: value('intake.strangers'),
+    },
+    show: { columns, labels: value('tracker.labels'), comments: value('tracker.comments') },
+    commands: value('tracker.commands'),
+  }
+}
+
+/** Rebase is something only a forge does for us. */
+export function checkLanding(leaves: Leaves): ConfigProblem[] {
+  const method = leaves.get('land.method')
+  if (method?.value !== 'rebase' || leaves.get('land.via')?.value === 'forge') return []
+  return [{ ...method.at, key: 'land.method', text: 'rebase needs `land.via: forge`: Orch itself merges or squashes' }]
+}
+
+/** Orch's own account may write, so a label that it sets itself would count as a yes. */
+export function checkApproval(leaves: Leaves): ConfigProblem[] {
+  const labels = leaves.get('change.labels')
+  const yes = String(leaves.get('approvalBy.label')?.value)
+  const names = (labels?.value ?? []) as readonly string[]
+  const isOwn = names.some((name) => name.toLowerCase() === yes.toLowerCase())
+  if (!labels || leaves.get('approval')?.value !== 'label' || !isOwn) return []
+  const text = `"${yes}" says yes under \`approval: label\`: Orch would say yes to its own changes; take it out here or name another in approvalBy.label`
+  return [{ ...labels.at, key: 'change.labels', text }]
+}
+
+/** Budgets, parallelism and how a change is shown say how often, when and where, never what passes: changing them must not void a green verdict. */
 function hashOf(policy: Omit<Policy, 'configHash'>, prompts: Record<string, string>): string {
-  const { limits: _limits, verifyParallel: _verifyParallel, ...judges } = policy
+  const { limits: _limits, verifyParallel: _verifyParallel, change: _change, ...judges } = policy
   return createHash('sha256').update(canonicalJson({ judges, prompts })).digest('hex')
 }
 

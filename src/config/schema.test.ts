@@ -30,6 +30,7 @@ test.each<[string, number, string, RegExp]>([
   ['limits: {attempts: 2.5}', 1, 'limits.attempts', /whole number/],
   ['limits: {attempts: "3"}', 1, 'limits.attempts', /whole number.*not "3"/],
   ['limits: {runMinutes: .inf}', 1, 'limits.runMinutes', /./],
+  ['limits: {stallMinutes: 0}', 1, 'limits.stallMinutes', /above zero/],
   ['verify: npm test', 1, 'verify', /a list of commands, or the word none, not "npm test"/],
   ['verify:\n  - ""', 2, 'verify[0]', /./],
   ['verify:\n  - [a]', 2, 'verify[0]', /a command or a group/],
@@ -46,8 +47,15 @@ test.each<[string, number, string, RegExp]>([
   ['base: a..b', 1, 'base', /name of a branch/],
   ['base: "a b"', 1, 'base', /name of a branch/],
   ['base: "a\\x07"', 1, 'base', /name of a branch/],
-  ['approval: maybe', 1, 'approval', /auto or human, not "maybe"/],
-  ['land: {method: rebase}', 1, 'land.method', /merge or squash/],
+  ['approval: maybe', 1, 'approval', /one of auto, human, .*tracker-state, not "maybe"/],
+  ['land: {method: rebase}', 1, 'land.method', /rebase needs `land.via: forge`/],
+  [
+    'approval: label\nchange:\n  labels: [Orch:Approved]\n',
+    3,
+    'change.labels',
+    /Orch would say yes to its own changes/,
+  ],
+  ['approval: label\napprovalBy: {label: go}\nchange: {labels: [go]}\n', 3, 'change.labels', /says yes/],
   ['env: {set: {"A B": 1}}', 1, 'env.set.A B', /environment variable/],
   ['env: {pass: [A-B]}', 1, 'env.pass[0]', /environment variable/],
   ['env: {set: {A: [1]}}', 1, 'env.set.A', /text, a number/],
@@ -93,7 +101,7 @@ land: { method: squash }
 agents:
   developer: { agent: claude, model: opus, effort: high, fallback: [codex] }
   command: { command: python3 agent.py }
-limits: { attempts: 3, runMinutes: 0.5, parallel: 4, transient: 6, infra: 3 }
+limits: { attempts: 3, runMinutes: 0.5, stallMinutes: 10, parallel: 4, transient: 6, infra: 3 }
 protected: ["migrations/**"]
 diffBudget: { files: 6, addedLines: 120 }
 sandbox: { network: false, read: [~/.cache/models] }
@@ -167,4 +175,14 @@ test.each([
   ['ab', ['xy'], null],
 ])('nearest of %s', (word, known, found) => {
   expect(nearest(word, known)).toBe(found)
+})
+
+test.each<[string | null, { healthyMs: number; unhealthyMs: number; ciMs: number }]>([
+  [null, { healthyMs: 120_000, unhealthyMs: 30_000, ciMs: 10_000 }],
+  ['poll: { healthy: 10m, ci: 2 }', { healthyMs: 600_000, unhealthyMs: 30_000, ciMs: 2_000 }],
+  // A file with a problem gives nothing.
+  ['poll: { healthy: 10m, unhealthy: often }', { healthyMs: 120_000, unhealthyMs: 30_000, ciMs: 10_000 }],
+])('how often trackers and forges are asked: %s', (text, expected) => {
+  const config = makeConfig({ assets: findAssets(import.meta.dirname) })
+  expect(config.poll(text === null ? null : { name: 'config.yml', text })).toEqual(expected)
 })

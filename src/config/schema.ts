@@ -2,7 +2,9 @@
 // Invariant: every key is optional; an unknown key is a problem, never ignored.
 
 import { z } from 'zod'
-import { EFFORTS } from '../core/policy.ts'
+import { APPROVAL_POLICIES, EFFORTS, STALL_MINUTES } from '../core/policy.ts'
+import { group, list, text, truth, whole } from './schema-parts.ts'
+import { approvalBySchema, changeSchema, intakeSchema, trackerSchema } from './tracker-schema.ts'
 
 /** Bytes of a configuration file. Real ones have a few hundred; past this somebody is trying something. */
 export const MAX_CONFIG_BYTES = 256 << 10
@@ -35,35 +37,6 @@ export const PROTECTED_PATHS = [
   '.gitmodules',
   '.husky/**',
 ] as const
-
-function whole(min: number, max: number, what: string): z.ZodNumber {
-  const error = `must be a whole number from ${min} to ${max}`
-  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error }).describe(what)
-}
-
-function text(what: string): z.ZodString {
-  const error = 'must be text, not empty'
-  return z
-    .string({ error })
-    .trim()
-    .min(1, { error })
-    .regex(/^[^\0]*$/, { error: 'must not hold a NUL character' })
-    .describe(what)
-}
-
-function truth(what: string): z.ZodBoolean {
-  return z.boolean({ error: 'must be true or false' }).describe(what)
-}
-
-function list<T extends z.ZodType>(item: T, what: string): z.ZodArray<T> {
-  return z.array(item, { error: 'must be a list' }).max(1000, { error: 'must have at most 1000 items' }).describe(what)
-}
-
-function group<T extends z.ZodRawShape>(shape: T, what: string): z.ZodObject<T, z.core.$strict> {
-  return z
-    .strictObject(shape, { error: (issue) => (issue.code === 'invalid_type' ? 'must be a group of keys' : undefined) })
-    .describe(what)
-}
 
 const PATTERN_ERROR = 'must be a regular expression'
 const pattern = (what: string): z.ZodString =>
@@ -208,18 +181,32 @@ export const configSchema = group(
       'Environment of agents and commands.',
     ).optional(),
     approval: z
-      .enum(['auto', 'human'], { error: 'must be auto or human' })
-      .describe('Who lets a change land. Default: human.')
+      .enum(APPROVAL_POLICIES, { error: `must be one of ${APPROVAL_POLICIES.join(', ')}` })
+      .describe(
+        'Who lets a change land. human: one yes; human-twice: a request with a token that expires, then the token; label and tracker-state: where the change or the issue is. Default: human.',
+      )
       .optional(),
+    approvalBy: approvalBySchema.optional(),
     land: group(
       {
         method: z
-          .enum(['merge', 'squash'], { error: 'must be merge or squash' })
-          .describe('Default: merge.')
+          .enum(['merge', 'squash', 'rebase'], { error: 'must be merge, squash or rebase' })
+          .describe('How the change enters the base; rebase only where the forge merges. Default: merge.')
           .optional(),
+        via: z
+          .enum(['push', 'forge'], { error: 'must be push or forge' })
+          .describe('Who moves the base: Orch by a push of exactly the tested commit, or the forge. Default: push.')
+          .optional(),
+        markers: list(
+          text('Text.'),
+          'Texts that the base must never lose: a merge without one of them is held for a person.',
+        ).optional(),
       },
       'How a change lands.',
     ).optional(),
+    change: changeSchema.optional(),
+    intake: intakeSchema.optional(),
+    tracker: trackerSchema.optional(),
     agents: z
       .record(z.string().regex(NAME, { error: 'must be the name of a role or an agent' }), agentEntry, {
         error: 'must be a group of roles and agents',
@@ -234,6 +221,12 @@ export const configSchema = group(
           .gt(0, { error: 'must be above zero' })
           .max(1440, { error: 'must be at most a day (1440)' })
           .describe('Time limit of one run, in minutes. Default 60.')
+          .optional(),
+        stallMinutes: z
+          .number({ error: 'must be a number of minutes' })
+          .gt(0, { error: 'must be above zero' })
+          .max(1440, { error: 'must be at most a day (1440)' })
+          .describe('A run that prints nothing for so many minutes is ended. Default 30.')
           .optional(),
         parallel: whole(1, 64, 'Runs of this project at once. Default 4.').optional(),
         transient: whole(0, 100, 'Repeats after a rate limit or an overload. Default 6.').optional(),
@@ -269,6 +262,39 @@ export const configSchema = group(
 
 export type ConfigInput = z.infer<typeof configSchema>
 
+/** 1 MiB: agentpr's limit. GitHub sends nothing above 25 MB. */
+export const WEBHOOK_BYTES = { usual: 1 << 20, most: 25 << 20 } as const
+
+const webhooksSchema = group(
+  {
+    port: whole(
+      1,
+      65_535,
+      'Port that `orch up` listens on for webhooks. Default: none, and it does not listen.',
+    ).optional(),
+    host: text('Address it listens on. Default 127.0.0.1: a proxy with TLS stands before it.').optional(),
+    maxBytes: whole(
+      1_024,
+      WEBHOOK_BYTES.most,
+      `Largest body that is taken. Default ${WEBHOOK_BYTES.usual}.`,
+    ).optional(),
+    unsigned: truth('Takes what has no signature: for local development only. Default false.').optional(),
+  },
+  'Where trackers and forges tell of what happened. Secrets stand in the environment: ORCH_GITHUB_WEBHOOK_SECRET …',
+)
+
+/** How often trackers and forges are asked where nobody chose, in seconds: O-18 for the first two, C-17 for the third. */
+export const POLL_SECONDS = { healthy: 120, unhealthy: 30, ci: 10 } as const
+
+const pollSchema = group(
+  {
+    healthy: duration.describe('While webhooks reach us, and only what is open. Default "2m".').optional(),
+    unhealthy: duration.describe('While webhooks don\'t reach us, or there are none. Default "30s".').optional(),
+    ci: duration.describe('The first twelve looks at CI after a push. Default "10s".').optional(),
+  },
+  'How often `orch up` asks trackers and forges by itself: seconds, or "90s", "10m", "1h".',
+)
+
 /** A person's own file: the same keys for all projects, and under `projects` for one of them. */
 export const userConfigSchema = configSchema
   .extend({
@@ -280,6 +306,8 @@ export const userConfigSchema = configSchema
       )
       .describe('By prefix of a project: what holds there, over the rest of this file. What its .orch.yml says wins.')
       .optional(),
+    webhooks: webhooksSchema.optional(),
+    poll: pollSchema.optional(),
   })
   .describe("Orch: a person's own configuration (config.yml in ORCH_HOME).")
 
@@ -288,7 +316,7 @@ export type UserConfigInput = z.infer<typeof userConfigSchema>
 /** How one key is written in an environment variable. */
 export type LeafKind = 'text' | 'number' | 'truth' | 'list'
 
-/** Every key with a fixed name: its kind and its default. `env.set.NAME` and `agents.NAME.FIELD` come beside these. */
+/** Every key with a fixed name: its kind and its default. `env.set.NAME`, `tracker.columns.NAME` and `agents.NAME.FIELD` come beside these. */
 export const LEAVES: Record<string, { kind: LeafKind; value: unknown }> = {
   prefix: { kind: 'text', value: null },
   base: { kind: 'text', value: null },
@@ -300,10 +328,28 @@ export const LEAVES: Record<string, { kind: LeafKind; value: unknown }> = {
   knownFailures: { kind: 'list', value: [] },
   'env.pass': { kind: 'list', value: [] },
   approval: { kind: 'text', value: 'human' },
+  'approvalBy.label': { kind: 'text', value: 'orch:approved' },
+  'approvalBy.column': { kind: 'text', value: 'Approved' },
   'land.method': { kind: 'text', value: 'merge' },
+  'land.via': { kind: 'text', value: 'push' },
+  'land.markers': { kind: 'list', value: [] },
+  'change.draft': { kind: 'truth', value: true },
+  'change.labels': { kind: 'list', value: [] },
+  'change.reviewers': { kind: 'list', value: [] },
+  'change.followUps': { kind: 'truth', value: false },
+  'intake.labels': { kind: 'list', value: ['orch'] },
+  'intake.columns': { kind: 'list', value: [] },
+  'intake.assignees': { kind: 'list', value: [] },
+  'intake.mention': { kind: 'text', value: null },
+  'intake.people': { kind: 'list', value: [] },
+  'intake.strangers': { kind: 'text', value: 'ignore' },
+  'tracker.labels': { kind: 'truth', value: true },
+  'tracker.comments': { kind: 'truth', value: true },
+  'tracker.commands': { kind: 'truth', value: null },
   'limits.attempts': { kind: 'number', value: 3 },
   // One hour: ORCH's limit for a developer.
   'limits.runMinutes': { kind: 'number', value: 60 },
+  'limits.stallMinutes': { kind: 'number', value: STALL_MINUTES },
   'limits.parallel': { kind: 'number', value: 4 },
   'limits.transient': { kind: 'number', value: 6 },
   'limits.infra': { kind: 'number', value: 3 },

@@ -18,20 +18,24 @@ import {
 import { isTerminal } from './lifecycle.ts'
 import type { Command } from './messages.ts'
 import { accountEventsOf } from './account.ts'
-import { applyTrouble, canFailOver, cancelNow, judgedStage, troubleOf } from './outcomes.ts'
-import { firstStage, nextStage, stageOf } from './pipeline.ts'
-import { type Policy, mayFailOver } from './policy.ts'
+import { moverOf } from './liveness.ts'
+import { applyTrouble, canFailOver, cancelNow, judgedStage, stepOf, troubleOf } from './outcomes.ts'
+import { firstStage, nextStage } from './pipeline.ts'
+import { type Policy, mayFailOver, runLimitsOf } from './policy.ts'
 import { type RefusalCode, refuse } from './refusals.ts'
 import { mayBegin } from './schedule.ts'
 import { approvalOf } from './task.ts'
 import { plan } from './train.ts'
 
 type StepCommand = Extract<Command, { epoch: number }>
+/** Reports of a step under way. */
+type StepReport = Exclude<StepCommand, { type: 'end-run' | 'confirm-merge' | 'recover-step' }>
 
 /** Decides what a worker reports about the step it carries out. */
 export function decideStep(draft: Draft, command: StepCommand): Decision {
   if (command.type === 'end-run') return endRun(draft, command)
   if (command.type === 'confirm-merge') return confirmMerge(draft, command)
+  if (command.type === 'recover-step') return recoverStep(draft, command.epoch)
   const stale = staleness(draft, command)
   if (stale) return refuse(stale)
   switch (command.type) {
@@ -52,20 +56,20 @@ export function decideStep(draft: Draft, command: StepCommand): Decision {
       return abandonMerge(draft, command.why)
     case 'report-trouble':
       return reportTrouble(draft, command)
-    case 'recover-step':
-      stopLiveRun(draft)
-      if (draft.task.step) queueStep(draft, draft.task.step, { why: 'its job was gone; it is queued again' })
-      return decided(draft)
+    case 'wait-outside':
+      return waitOutside(draft, command)
     default:
       return command satisfies never
   }
 }
 
-function staleness(draft: Draft, command: StepCommand): RefusalCode | null {
+function staleness(draft: Draft, command: StepReport): RefusalCode | null {
   const { status, epoch, step } = draft.task
   if (isTerminal(status)) return 'task-ended'
   if (epoch !== command.epoch || !step || status === 'needs_review') return 'stale-step'
-  const asks = command.type === 'begin-step' || command.type === 'recover-step' || command.type === 'report-trouble'
+  // A look at CI or reviews begins nothing: its task goes on waiting.
+  const looks = step.kind === 'await' && (command.type === 'wait-outside' || command.type === 'judge-stage')
+  const asks = command.type === 'begin-step' || command.type === 'report-trouble' || looks
   return status === 'running' || asks ? null : 'stale-step'
 }
 
@@ -132,8 +136,7 @@ const CHOOSE_AGAIN_MS = 1_000
 const AROUND_A_RUN_MS = 10 * 60_000
 
 function longestRunMs(policy: Policy, stage: string): number {
-  const minutes = stageOf(policy.pipeline, stage)?.timeoutMinutes ?? policy.limits.runMinutes
-  return minutes * 60_000 + AROUND_A_RUN_MS
+  return runLimitsOf(policy, stage).timeLimitMs + AROUND_A_RUN_MS
 }
 
 function endRun(draft: Draft, command: Extract<Command, { type: 'end-run' }>): Decision {
@@ -170,9 +173,20 @@ function endRun(draft: Draft, command: Extract<Command, { type: 'end-run' }>): D
 
 function judgeStage(draft: Draft, command: Extract<Command, { type: 'judge-stage' }>): Decision {
   const { stage, sha, verdicts } = command
-  if (draft.task.step?.kind !== 'judge' || draft.task.stage !== stage || draft.task.headSha !== sha)
+  const kind = draft.task.step?.kind
+  if ((kind !== 'judge' && kind !== 'await') || draft.task.stage !== stage || draft.task.headSha !== sha)
     return refuse('stale-step')
   judgedStage(draft, { stage, sha, verdicts })
+  return decided(draft)
+}
+
+/** Said again it is no event: the job looks again by itself. */
+function waitOutside(draft: Draft, command: Extract<Command, { type: 'wait-outside' }>): Decision {
+  const { step, status, waitingFor, paused } = draft.task
+  if (step?.kind !== 'await') return refuse('stale-step')
+  if (paused) return refuse('task-paused')
+  if (status !== 'waiting' || waitingFor !== command.for)
+    emit(draft, { type: 'step.waiting', data: { for: command.for, why: command.why } })
   return decided(draft)
 }
 
@@ -199,16 +213,17 @@ function intendMerge(draft: Draft, command: Extract<Command, { type: 'intend-mer
   const { task } = draft
   if (task.step?.kind !== 'land' || task.step.sha !== task.headSha) return refuse('stale-step')
   if (task.landing) return task.landing.mergeSha === command.mergeSha ? decided(draft) : refuse('landing-under-way')
-  if (task.policy?.approval === 'human' && !approvalOf(task, task.headSha)) return refuse('not-approved')
+  if (task.policy?.approval !== 'auto' && !approvalOf(task, task.headSha)) return refuse('not-approved')
   if (!command.verified || !gatesPassedBefore(task, task.stage)) return refuse('not-verified')
-  const { mergeSha, onto, tree, configHash } = command
-  emit(draft, { type: 'merge.intended', data: { mergeSha, onto, tree, configHash } })
+  const { mergeSha, onto, tree, configHash, via } = command
+  const by = via === undefined ? {} : { via }
+  emit(draft, { type: 'merge.intended', data: { mergeSha, onto, tree, configHash, ...by } })
   draft.intents.push({
     op: 'open',
     kind: 'merge',
     task: task.id,
     key: mergeSha,
-    data: { onto, tree, configHash, sha: task.headSha ?? '' },
+    data: { onto, tree, configHash, sha: task.headSha ?? '', ...by },
   })
   return decided(draft)
 }
@@ -235,6 +250,20 @@ function confirmMerge(draft: Draft, command: Extract<Command, { type: 'confirm-m
   if (task.cancelRequested && nextStage(pipelineOf(task), task.stage))
     cancelNow(draft, 'the cancel that waited for the merge')
   else passStage(draft, task.stage)
+  return decided(draft)
+}
+
+/**
+ * Nothing moves the task any more (see liveness.ts): its step is queued again, with a new epoch, so that whatever was left
+ * of the old one is void. Refused while a person or another task has the next move.
+ */
+function recoverStep(draft: Draft, epoch: number): Decision {
+  const { task } = draft
+  if (isTerminal(task.status)) return refuse('task-ended')
+  if (task.epoch !== epoch || moverOf(task, { hasJob: false, train: draft.repository.train }) !== null)
+    return refuse('stale-step')
+  stopLiveRun(draft)
+  queueStep(draft, task.step ?? stepOf(task), { why: 'nothing was moving it; it is queued again' })
   return decided(draft)
 }
 

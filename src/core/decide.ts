@@ -19,12 +19,11 @@ import {
 import { decideStep } from './decide-steps.ts'
 import { isTerminal } from './lifecycle.ts'
 import type { Command, TaskEvent } from './messages.ts'
-import { backStage, firstStage, stageOf } from './pipeline.ts'
-import { refuse } from './refusals.ts'
+import { firstStage, stageOf } from './pipeline.ts'
+import { type RefusalCode, refuse } from './refusals.ts'
 import { mayBegin } from './schedule.ts'
 import { type Task, evolve } from './task.ts'
-import type { Step } from './lifecycle.ts'
-import { cancelNow, judgedStage, sendBack } from './outcomes.ts'
+import { adoptMerge, cancelNow, judgedStage, sendBack, stepOf } from './outcomes.ts'
 import { waitingGates } from './why.ts'
 
 export interface DecideContext {
@@ -41,8 +40,12 @@ export function decide(state: State, command: Command, context: DecideContext): 
   switch (command.type) {
     case 'edit-task':
       return editTask(draft, command)
+    case 'set-dependencies':
+      return setDependencies(draft, command)
     case 'approve':
       return approve(draft, command, context)
+    case 'request-approval':
+      return requestApproval(draft, command, context)
     case 'reject':
       return reject(draft, command.reason)
     case 'answer':
@@ -51,12 +54,20 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return retry(draft, command.parallel)
     case 'unblock':
       return unblock(draft)
+    case 'reroute':
+      return reroute(draft, command.agent)
+    case 'close-outside':
+      return closeOutside(draft, command.why, context)
     case 'pause':
       return pause(draft)
     case 'resume':
       return resume(draft)
     case 'cancel':
-      return cancel(draft, context)
+      return cancel(draft, command.why, context)
+    case 'look-again':
+      return lookAgain(draft, command.why)
+    case 'adopt-merge':
+      return adoptMerge(draft, command.mergedSha)
     case 'close-dependency':
       return closeDependency(draft, command)
     default:
@@ -66,12 +77,13 @@ export function decide(state: State, command: Command, context: DecideContext): 
 
 function openTask(state: State, command: Extract<Command, { type: 'open-task' }>, context: DecideContext): Decision {
   if (state.task) return refuse('task-exists')
-  const { type: _, task: id, firstStage: stage, ...fields } = command
+  const { type: _, task: id, firstStage: stage, held, ...fields } = command
   const opened: TaskEvent = { type: 'task.opened', data: { ...fields, id, stage } }
   const task = evolve(null, opened, context.now)
-  const draft = draftOf({ ...state, task }, context.now)
+  const draft = draftOf({ ...state, task }, context.now, null)
   draft.events.push({ id, body: { stream: 'task', event: opened } })
-  if (task.step) addEffect(draft, { kind: 'run', task: id, epoch: task.epoch })
+  if (held) hold(draft, held, { kind: 'run', stage })
+  else if (task.step) addEffect(draft, { kind: 'run', task: id, epoch: task.epoch })
   return decided(draft)
 }
 
@@ -79,6 +91,26 @@ function editTask(draft: Draft, command: Extract<Command, { type: 'edit-task' }>
   if (isTerminal(draft.task.status)) return refuse('task-ended')
   const { type: _, task: __, ...changes } = command
   if (Object.keys(changes).length > 0) emit(draft, { type: 'task.edited', data: changes })
+  return decided(draft)
+}
+
+/** Links that the tracker has. Work that has begun goes on: what it waits for now comes too late for it. */
+function setDependencies(draft: Draft, command: Extract<Command, { type: 'set-dependencies' }>): Decision {
+  const { task } = draft
+  const { dependsOn } = command
+  if (isTerminal(task.status)) return refuse('task-ended')
+  // One that was cancelled is a person's to pass over, for as long as the link is there.
+  const isAsked = task.reason?.code === 'dependency-cancelled'
+  const asked = isAsked ? task.openDeps.filter((id) => dependsOn.includes(id)) : []
+  const openDeps = [...new Set([...command.openDeps, ...asked])]
+  const same = (a: string[], b: string[]): boolean => a.length === b.length && a.every((id) => b.includes(id))
+  if (same(task.dependsOn, dependsOn) && same(task.openDeps, openDeps)) return decided(draft)
+  const isWaiting = task.status === 'blocked' || isAsked || (task.status === 'queued' && !task.policy)
+  if (!isWaiting && openDeps.length > 0) return refuse('wrong-status', 'It is under way already.')
+  const wasBlocked = task.status === 'blocked'
+  emit(draft, { type: 'task.dependencies_set', data: { dependsOn, openDeps } })
+  if (openDeps.length > 0) draft.supersede = { task: task.id, epoch: draft.task.epoch }
+  else if (wasBlocked) queueStep(draft, { kind: 'run', stage: task.stage }, { why: 'it waits for nothing any more' })
   return decided(draft)
 }
 
@@ -91,10 +123,12 @@ function approve(draft: Draft, command: Extract<Command, { type: 'approve' }>, c
   if (command.sha && !task.headSha.startsWith(command.sha)) {
     return refuse('head-moved', `It is now ${task.headSha.slice(0, 10)}.`)
   }
+  const missing = task.policy?.approval === 'human-twice' ? whatIsMissing(draft, command) : null
+  if (missing) return refuse(missing)
   emit(draft, { type: 'task.approved', data: { sha: task.headSha, by: context.actor, covers: waitingGates(task) } })
   const stage = task.policy && stageOf(task.policy.pipeline, task.stage)
   if (!stage) return refuse('wrong-status')
-  if (stage.kind === 'land') {
+  if (stage.kind === 'land' || stage.kind === 'publish') {
     enterStage(draft, stage, 'approved')
     return decided(draft)
   }
@@ -105,6 +139,33 @@ function approve(draft: Draft, command: Extract<Command, { type: 'approve' }>, c
       : verdict,
   )
   judgedStage(draft, { stage: task.stage, sha: task.headSha, verdicts: approved })
+  return decided(draft)
+}
+
+/** The second yes: the token of a request for exactly this head, in its time, and a word that it is meant. */
+function whatIsMissing({ task, now }: Draft, command: Extract<Command, { type: 'approve' }>): RefusalCode | null {
+  const { request } = task
+  if (command.tokenHash === undefined || !request) return 'no-token'
+  if (request.sha !== task.headSha || request.tokenHash !== command.tokenHash) return 'wrong-token'
+  if (request.expiresAt <= now) return 'token-expired'
+  return command.confirmed === true ? null : 'not-confirmed'
+}
+
+/** A new request voids the one before. */
+function requestApproval(
+  draft: Draft,
+  command: Extract<Command, { type: 'request-approval' }>,
+  context: DecideContext,
+): Decision {
+  const { task } = draft
+  if (isTerminal(task.status)) return refuse('task-ended')
+  if (task.status !== 'waiting' || task.waitingFor !== 'approval' || !task.headSha)
+    return refuse('not-waiting-for-approval')
+  const { tokenHash, expiresAt, bypass } = command
+  emit(draft, {
+    type: 'approval.requested',
+    data: { sha: task.headSha, tokenHash, expiresAt, by: context.actor, bypass },
+  })
   return decided(draft)
 }
 
@@ -132,15 +193,37 @@ function answer(draft: Draft, text: string): Decision {
   return decided(draft)
 }
 
+/** News of CI or of a review. Refused where nothing waits for them; asked twice it looks twice. */
+function lookAgain(draft: Draft, why: string): Decision {
+  const { step, status, waitingFor, paused } = draft.task
+  if (isTerminal(status)) return refuse('task-ended')
+  if (step?.kind !== 'await' || paused || status === 'needs_review') return refuse('wrong-status')
+  // What it waits for stays what it waits for, until a look says otherwise.
+  queueStep(draft, step, { why, ...(status === 'waiting' && waitingFor ? { waitingFor } : {}) })
+  return decided(draft)
+}
+
+/** What a person may have looked at again before its time. */
+const RETRIABLE_WAITS: ReadonlySet<Task['waitingFor']> = new Set(['limit', 'timer', 'ci', 'review'])
+
 /** A fresh budget, and the step that was held or waits for a time is done again now. */
 function retry(draft: Draft, parallel: number): Decision {
   const { task } = draft
   draft.parallel = parallel
   if (isTerminal(task.status)) return refuse('task-ended')
-  const waitsForTime = task.status === 'waiting' && (task.waitingFor === 'limit' || task.waitingFor === 'timer')
+  const waitsForTime = task.status === 'waiting' && RETRIABLE_WAITS.has(task.waitingFor)
   if (task.status !== 'needs_review' && !waitsForTime) return refuse('nothing-to-retry')
-  if (task.openDeps.length > 0) return refuse('task-blocked', task.openDeps.join(', '))
-  const step = task.step ?? stepOf(task)
+  if (task.openDeps.length > 0) {
+    if (task.status !== 'needs_review' || task.reason?.code === 'dependency-cancelled')
+      return refuse('task-blocked', task.openDeps.join(', '))
+    // Whatever it was held for is settled; what it depends on is not.
+    emit(draft, { type: 'task.retried', data: { repin: !task.policy } })
+    draft.supersede = { task: task.id, epoch: draft.task.epoch }
+    return decided(draft)
+  }
+  const before = task.step ?? stepOf(task)
+  // What was waited for in vain is waited for once more, and for as long.
+  const step = before.kind === 'await' ? { ...before, since: draft.now } : before
   // Where nothing has been judged yet, the configuration may have been mended: read it afresh. Later stages keep theirs.
   const repin = !task.policy || step.stage === firstStage(task.policy.pipeline).name
   emit(draft, { type: 'task.retried', data: { repin } })
@@ -165,20 +248,11 @@ function letAgentTry(draft: Draft, task: Task): void {
     emitAccount(draft, { type: 'account.canary_allowed', data: { from: now } })
 }
 
-/** The step a task without one goes on with: the work of its stage, done by an agent if only one can mend it. */
-function stepOf(task: Task): Step {
-  if (!task.policy) return { kind: 'run', stage: task.stage }
-  const stage = stageOf(task.policy.pipeline, task.stage)
-  if (task.headSha && (stage?.kind === 'publish' || stage?.kind === 'land')) {
-    return { kind: stage.kind, stage: stage.name, sha: task.headSha }
-  }
-  return { kind: 'run', stage: backStage(task.policy.pipeline, task.stage).name }
-}
-
 function unblock(draft: Draft): Decision {
   const { task } = draft
   if (isTerminal(task.status)) return refuse('task-ended')
-  if (task.openDeps.length === 0) return refuse('not-blocked')
+  // Its links may have gone meanwhile; what it was held for is a person's to say all the same.
+  if (task.openDeps.length === 0 && task.reason?.code !== 'dependency-cancelled') return refuse('not-blocked')
   emit(draft, { type: 'task.unblocked', data: { dependencies: task.openDeps } })
   queueStep(draft, { kind: 'run', stage: task.stage }, { why: 'unblocked by a person' })
   return decided(draft)
@@ -198,6 +272,25 @@ function closeDependency(draft: Draft, command: Extract<Command, { type: 'close-
   if (draft.task.openDeps.length === 0 && draft.task.status === 'blocked') {
     queueStep(draft, { kind: 'run', stage: task.stage }, { why: `${command.dependency} is done` })
   }
+  return decided(draft)
+}
+
+/** The next run is another agent's; what waits for the present one's limit goes on at once. */
+function reroute(draft: Draft, agent: string | null): Decision {
+  const { task } = draft
+  if (isTerminal(task.status)) return refuse('task-ended')
+  if ((task.preferredAgent ?? null) !== agent) emit(draft, { type: 'task.rerouted', data: { agent } })
+  const waits = task.status === 'waiting' && (task.waitingFor === 'limit' || task.waitingFor === 'timer')
+  if (waits && task.step?.kind === 'run') queueStep(draft, task.step, { why: 'rerouted' })
+  return decided(draft)
+}
+
+/** A person closed the change: nothing is landed behind their back. Inside a merge the merge is settled first. */
+function closeOutside(draft: Draft, why: string, context: DecideContext): Decision {
+  const { task } = draft
+  if (isTerminal(task.status)) return decided(draft)
+  if (!task.landing) cancelNow(draft, context.actor, why)
+  else if (!task.cancelRequested) emit(draft, { type: 'task.cancel_requested', data: { why } })
   return decided(draft)
 }
 
@@ -223,18 +316,18 @@ function resume(draft: Draft): Decision {
 }
 
 /** Idempotent. Inside a merge it is deferred: the merge is settled first. */
-function cancel(draft: Draft, context: DecideContext): Decision {
+function cancel(draft: Draft, why: string | undefined, context: DecideContext): Decision {
   const { task } = draft
   if (task.status === 'cancelled') return decided(draft)
   if (task.status === 'done') return refuse('task-ended')
   if (task.landing) {
-    if (!task.cancelRequested) emit(draft, { type: 'task.cancel_requested', data: {} })
+    if (!task.cancelRequested) emit(draft, { type: 'task.cancel_requested', data: why === undefined ? {} : { why } })
     // Held or parked in the middle of a merge: settle it now, by looking at main, so that the cancel can follow.
     if (task.paused) emit(draft, { type: 'task.resumed', data: {} })
     const parked = task.status === 'needs_review' || (task.paused && task.status !== 'running')
     if (parked && task.step) queueStep(draft, task.step, { why: 'settling the merge for a cancel' })
     return decided(draft)
   }
-  cancelNow(draft, context.actor)
+  cancelNow(draft, context.actor, why)
   return decided(draft)
 }

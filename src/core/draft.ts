@@ -16,7 +16,7 @@ import { type Pipeline, type Stage, nextStage, stageOf } from './pipeline.ts'
 import type { Refusal } from './refusals.ts'
 import { type Repository, evolveRepository } from './repository.ts'
 import { queueEffect } from './schedule.ts'
-import { type Task, approvalOf, evolve } from './task.ts'
+import { type Task, approvalOf, evolve, isOwnIssue } from './task.ts'
 import type { Step } from './lifecycle.ts'
 import { plan } from './train.ts'
 
@@ -44,6 +44,8 @@ export type Decision =
 
 export interface Draft {
   now: number
+  /** The task as it was before; null when it is being opened. */
+  before: Task | null
   task: Task
   repository: Repository
   account: Account | null
@@ -55,13 +57,30 @@ export interface Draft {
   parallel: number
 }
 
-export function draftOf(state: State & { task: Task }, now: number): Draft {
-  return { ...state, now, events: [], effects: [], intents: [], supersede: null, parallel: state.task.parallel }
+export function draftOf(state: State & { task: Task }, now: number, before: Task | null = state.task): Draft {
+  return { ...state, before, now, events: [], effects: [], intents: [], supersede: null, parallel: state.task.parallel }
 }
 
 export function decided(draft: Draft): Decision {
+  tellTracker(draft)
   const { task, repository, account, events, effects, intents, supersede } = draft
   return { ok: true, state: { task, repository, account }, events, effects, intents, supersede }
+}
+
+/** Bursts of moves are told as one. */
+const TELL_AFTER_MS = 2_000
+
+/** Whoever follows the issue where it came from sees where its task is. */
+function tellTracker(draft: Draft): void {
+  const { before, task } = draft
+  if (isOwnIssue(task)) return
+  const moved =
+    before?.status !== task.status ||
+    before.stage !== task.stage ||
+    before.waitingFor !== task.waitingFor ||
+    before.reason?.code !== task.reason?.code ||
+    before.paused !== task.paused
+  if (moved) addEffect(draft, { kind: 'tell', task: task.id }, draft.now + TELL_AFTER_MS)
 }
 
 export function emit(draft: Draft, event: TaskEvent): void {
@@ -159,7 +178,12 @@ export function enterStage(draft: Draft, stage: Stage, why: string): void {
   } else if (sha === null) {
     hold(draft, { code: 'no-head', text: `stage ${stage.name} needs a commit and there is none` })
   } else if (stage.kind === 'publish') {
-    queueStep(draft, { kind: 'publish', stage: stage.name, sha }, { why })
+    // Under this policy nothing leaves the machine without a person.
+    if (draft.task.policy?.approval === 'human-twice' && !approvalOf(draft.task, sha))
+      waitForApproval(draft, `publishing ${sha.slice(0, 10)} needs a person's approval`)
+    else queueStep(draft, { kind: 'publish', stage: stage.name, sha }, { why })
+  } else if (stage.kind === 'await') {
+    queueStep(draft, { kind: 'await', stage: stage.name, sha, since: draft.now }, { why })
   } else if (stage.kind === 'land') {
     enterLanding(draft, { stage: stage.name, sha, why })
   } else {
@@ -171,15 +195,16 @@ export function enterStage(draft: Draft, stage: Stage, why: string): void {
 }
 
 function enterLanding(draft: Draft, landing: { stage: string; sha: string; why: string }): void {
-  const needsPerson = draft.task.policy?.approval === 'human'
+  const needsPerson = draft.task.policy?.approval !== 'auto'
   if (needsPerson && !approvalOf(draft.task, landing.sha)) {
-    emit(draft, {
-      type: 'task.waiting',
-      data: { for: 'approval', until: null, why: `landing ${landing.sha.slice(0, 10)} needs a person's approval` },
-    })
+    waitForApproval(draft, `landing ${landing.sha.slice(0, 10)} needs a person's approval`)
     return
   }
   queueStep(draft, { kind: 'land', stage: landing.stage, sha: landing.sha }, { why: landing.why })
+}
+
+function waitForApproval(draft: Draft, why: string): void {
+  emit(draft, { type: 'task.waiting', data: { for: 'approval', until: null, why } })
 }
 
 /** The stage's work is accepted: on to the next one, or done. */
@@ -190,6 +215,11 @@ export function passStage(draft: Draft, stage: string): void {
     enterStage(draft, next, `${stage} passed`)
     return
   }
+  endDone(draft)
+}
+
+/** Done: nothing more is to do but what follows a task's end. */
+export function endDone(draft: Draft): void {
   emit(draft, { type: 'task.done', data: {} })
   draft.supersede = { task: draft.task.id, epoch: draft.task.epoch }
   addEffect(draft, { kind: 'release-dependants', task: draft.task.id, outcome: 'done' })

@@ -12,7 +12,8 @@ const MOVES: Record<TaskStatus, readonly TaskStatus[]> = {
   running: ['queued', 'running', 'waiting', 'needs_review', 'done', 'cancelled'],
   waiting: ['queued', 'running', 'waiting', 'needs_review', 'done', 'cancelled'],
   blocked: ['queued', 'blocked', 'needs_review', 'cancelled'],
-  needs_review: ['queued', 'running', 'waiting', 'blocked', 'needs_review', 'cancelled'],
+  // Done from there: a merge that was held is found in main.
+  needs_review: ['queued', 'running', 'waiting', 'blocked', 'needs_review', 'done', 'cancelled'],
   done: [],
   cancelled: [],
 }
@@ -32,6 +33,8 @@ export type Step =
   | { kind: 'run'; stage: string }
   | { kind: 'judge'; stage: string; sha: string; runId: string }
   | { kind: 'publish'; stage: string; sha: string }
+  /** `since`: when the waiting for this head began, ms; it outlives every look. */
+  | { kind: 'await'; stage: string; sha: string; since: number }
   | { kind: 'land'; stage: string; sha: string }
 
 export interface Reason {

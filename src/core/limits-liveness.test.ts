@@ -49,6 +49,7 @@ const BAD: (RunOutcome | null)[] = [
   fail('overload'),
   { kind: 'lost', text: 'x' },
   { kind: 'timed-out', text: 'x' },
+  { kind: 'stalled', text: 'x' },
   { kind: 'cancelled', by: 'ann' },
   null,
   null,

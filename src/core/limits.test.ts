@@ -163,6 +163,7 @@ test.each<[string, RunOutcome]>([
   ['a limit', LIMITED],
   ['an overflow of its context', { kind: 'failed', code: 'context-overflow', text: 'x', exitCode: 1 }],
   ['a time limit', { kind: 'timed-out', text: 'x' }],
+  ['a stall', { kind: 'stalled', text: 'x' }],
   ['a lost supervisor', { kind: 'lost', text: 'x' }],
   ['work that could not be taken out', { kind: 'failed', code: 'crash', text: 'x', exitCode: 0 }],
 ])('%s says nothing against the agent', (_, outcome) => {
@@ -198,6 +199,7 @@ test.each<[string, RunOutcome]>([
   ['cancelled', { kind: 'cancelled', by: 'ann' }],
   ['lost', { kind: 'lost', text: 'x' }],
   ['timed out', { kind: 'timed-out', text: 'x' }],
+  ['stalled', { kind: 'stalled', text: 'x' }],
   ['limited', BUSY],
 ])('a trial that is %s tells nothing: the next run is the trial', (_, outcome) => {
   const w = opened()

@@ -6,11 +6,25 @@ import { expect, test } from 'vitest'
 import { type Account, evolveAccount, newAccount } from './account.ts'
 import { decide } from './decide.ts'
 import { isTerminal } from './lifecycle.ts'
+import { moverOf } from './liveness.ts'
 import type { Command, Effect, Trouble } from './messages.ts'
 import { type Repository, newRepository } from './repository.ts'
 import type { RunOutcome } from './run.ts'
 import type { Task } from './task.ts'
-import { HEAD, MERGE, OPEN, POLICY } from './test-spec.ts'
+import {
+  HEAD,
+  MERGE,
+  OPEN,
+  POLICY,
+  atLanding,
+  effectKinds,
+  eventTypes,
+  report,
+  started,
+  taskIn,
+  when,
+  world,
+} from './test-spec.ts'
 import { plan } from './train.ts'
 import type { Verdict, VerdictResult } from './verdict.ts'
 
@@ -46,6 +60,7 @@ const OUTCOMES: RunOutcome[] = [
   ...Array<RunOutcome>(12).fill({ kind: 'succeeded' }),
   { kind: 'lost', text: 'x' },
   { kind: 'timed-out', text: 'x' },
+  { kind: 'stalled', text: 'x' },
   { kind: 'failed', code: 'rate-limit', text: 'x', exitCode: 1, retryAfterMs: 3_600_000 },
   { kind: 'failed', code: 'overload', text: 'x', exitCode: 1 },
   ...Array<RunOutcome>(4).fill({ kind: 'failed', code: 'crash', text: 'x', exitCode: 1 }),
@@ -190,17 +205,14 @@ const people: ((task: string) => Command)[] = [
 
 /** Why nothing moves a task, or null when something or somebody does. */
 function stuck(sim: Sim, task: Task): string | null {
-  if (isTerminal(task.status) || task.paused || task.status === 'needs_review') return null
-  if (task.status === 'blocked') return task.openDeps.length > 0 ? null : 'blocked by nothing'
-  if (task.status === 'waiting' && (task.waitingFor === 'approval' || task.waitingFor === 'answers')) return null
-  const isLive = sim.jobs.some(
+  if (isTerminal(task.status)) return null
+  const hasJob = sim.jobs.some(
     ({ effect, state }) => effect.task === task.id && effect.epoch === task.epoch && state !== 'over',
   )
-  const heads = plan(sim.repository.train).flatMap(({ prefix }) => prefix.map((entry) => entry.task))
-  if (task.waitingFor === 'limit' && (task.waitingUntil ?? 0) <= task.updatedAt) return 'put off to no later time'
-  if (task.waitingFor === 'train' && !heads.includes(task.id))
-    return sim.repository.train.entries.some((entry) => entry.task === task.id) ? null : 'in no line'
-  return isLive ? null : `${task.status} for ${task.waitingFor} without a job`
+  if (!task.paused && task.waitingFor === 'limit' && (task.waitingUntil ?? 0) <= task.updatedAt)
+    return 'put off to no later time'
+  const mover = moverOf(task, { hasJob, train: sim.repository.train })
+  return mover === null ? `${task.status} for ${task.waitingFor}, and nothing moves it` : null
 }
 
 function stuckInLine(sim: Sim): string | null {
@@ -243,4 +255,57 @@ test('L2, L6: whatever people say and wherever workers stop, every open task mov
     // Shrinking a script of hundreds of moves would take minutes; its seed is enough to see it again.
     { numRuns: 60, endOnFailure: true },
   )
+})
+
+test('L6: what has neither a job nor an owner is seen, and its step queued again with whatever was left of it void', () => {
+  const w = started()
+  const { train } = w.state.repository
+  expect(moverOf(taskIn(w), { hasJob: true, train })).toBe('job')
+  expect(moverOf(taskIn(w), { hasJob: false, train })).toBeNull()
+  const recovered = when(w, { type: 'recover-step', task: 'T-1', epoch: taskIn(w).epoch })
+  expect(taskIn(recovered)).toMatchObject({ status: 'queued', step: { kind: 'run', stage: 'make' }, runId: null })
+  expect(taskIn(recovered).epoch).toBe(taskIn(w).epoch + 1)
+  expect(effectKinds(recovered.last)).toEqual(['stop-run', 'run'])
+  // Seen twice by two reconcilers: the second sees another epoch.
+  const again = when(recovered, { type: 'recover-step', task: 'T-1', epoch: taskIn(w).epoch })
+  expect(eventTypes(again.last)).toEqual(['refused: stale-step'])
+})
+
+test('L6: while a person or another task has the next move, nothing is recovered', () => {
+  const waiting = when(world(), { ...OPEN, dependsOn: ['T-0'], openDeps: ['T-0'] })
+  const held = when(started(), report(started()).trouble({ class: 'hold', code: 'x', text: 'x' }))
+  const asked = atLanding({ ...POLICY, approval: 'human' })
+  const opened = when(world(), OPEN)
+  const paused = when(opened, { type: 'pause', task: 'T-1' })
+  for (const [w, mover] of [
+    [waiting, 'tasks'],
+    [held, 'person'],
+    [asked, 'person'],
+    [paused, 'person'],
+  ] as const) {
+    const { train } = w.state.repository
+    expect(moverOf(taskIn(w), { hasJob: false, train })).toBe(mover)
+    const recovered = when(w, { type: 'recover-step', task: 'T-1', epoch: taskIn(w).epoch })
+    expect(eventTypes(recovered.last)).toEqual(['refused: stale-step'])
+  }
+})
+
+test('a task that waits for nothing at all goes on with the work of its stage', () => {
+  const w = when(world(), { ...OPEN, dependsOn: ['T-0'], openDeps: ['T-0'] })
+  // No command leads there; a broken row would.
+  const broken = { ...w, state: { ...w.state, task: { ...taskIn(w), openDeps: [] } } }
+  const recovered = when(broken, { type: 'recover-step', task: 'T-1', epoch: taskIn(w).epoch })
+  expect(taskIn(recovered)).toMatchObject({ status: 'queued', step: { kind: 'run', stage: 'make' } })
+})
+
+test('S4: a held merge that main holds after all is confirmed, whatever its task waits for', () => {
+  let w = atLanding()
+  w = when(w, report(w).intendMerge())
+  w = when(w, report(w).trouble({ class: 'hold', code: 'push-unreachable', text: 'x' }))
+  expect(taskIn(w).status).toBe('needs_review')
+  const done = when(w, report(w).confirmMerge)
+  expect(taskIn(done)).toMatchObject({ status: 'done', mergedSha: MERGE, landing: null })
+  expect(done.last.ok && done.last.intents).toEqual([
+    { op: 'settle', kind: 'merge', task: 'T-1', key: MERGE, as: 'confirmed' },
+  ])
 })

@@ -42,8 +42,15 @@ export interface TaskFields {
 }
 
 export type Command =
-  | ({ type: 'open-task'; task: string; firstStage: string } & TaskFields)
+  /** `held`: why a person must look before anything is done. */
+  | ({ type: 'open-task'; task: string; firstStage: string; held?: { code: string; text: string } } & TaskFields)
   | { type: 'edit-task'; task: string; title?: string; body?: string; labels?: string[]; priority?: number }
+  /** The tracker says that the task waits for others; all of them, and those that are not done yet. */
+  | { type: 'set-dependencies'; task: string; dependsOn: string[]; openDeps: string[] }
+  /** Who shall write the change from now on, whatever the policy prefers; null: as the policy says. */
+  | { type: 'reroute'; task: string; agent: string | null }
+  /** The forge shows the change merged or closed, by somebody else: so it is. */
+  | { type: 'close-outside'; task: string; why: string }
   | { type: 'start-task'; task: string; epoch: number; policy: Policy; baseSha: string; branch: string }
   | { type: 'begin-step'; task: string; epoch: number }
   | {
@@ -85,26 +92,39 @@ export type Command =
       tree: string
       configHash: string
       verified: boolean
+      /** Who moves main. Absent: Orch, by a push of exactly `mergeSha`. */
+      via?: 'forge'
     }
   | { type: 'abandon-merge'; task: string; epoch: number; why: string }
   | { type: 'confirm-merge'; task: string; epoch: number; mergeSha: string; mergedSha: string }
   | { type: 'report-trouble'; task: string; epoch: number; trouble: Trouble }
-  /** The step has no job and no run any more (a reconciler saw it): queue it again. */
+  /** A look at CI and reviews found that somebody outside has yet to speak. The step and its job stay. */
+  | { type: 'wait-outside'; task: string; epoch: number; for: 'ci' | 'review'; why: string }
+  /** There is news of what the task waits for outside: look at once. */
+  | { type: 'look-again'; task: string; why: string }
+  /** Nothing moves the task any more (a reconciler saw it): queue its step again. */
   | { type: 'recover-step'; task: string; epoch: number }
+  /** The base was seen to hold the task's landing, which the books don't know (they are older: a backup was restored). */
+  | { type: 'adopt-merge'; task: string; mergedSha: string }
   | { type: 'close-dependency'; task: string; dependency: string; outcome: 'done' | 'cancelled' }
-  | { type: 'approve'; task: string; sha?: string }
+  /** `tokenHash`, `confirmed`: of a request, under `human-twice`. */
+  | { type: 'approve'; task: string; sha?: string; tokenHash?: string; confirmed?: boolean }
+  /** Somebody means to approve this head: from now until `expiresAt` (ms) the token says yes. `bypass`: why the definition of done is passed over. */
+  | { type: 'request-approval'; task: string; tokenHash: string; expiresAt: number; bypass: string | null }
   | { type: 'reject'; task: string; reason: string }
   | { type: 'answer'; task: string; text: string }
   | { type: 'retry'; task: string; parallel: number }
   | { type: 'unblock'; task: string }
   | { type: 'pause'; task: string }
   | { type: 'resume'; task: string }
-  | { type: 'cancel'; task: string }
+  /** `why`: what was seen outside that ends it; absent: whoever asks wants it so. */
+  | { type: 'cancel'; task: string; why?: string }
 
 export type TaskEvent =
   | { type: 'task.opened'; data: { id: string; stage: string } & TaskFields }
   | { type: 'task.edited'; data: { title?: string; body?: string; labels?: string[]; priority?: number } }
   | { type: 'task.unblocked'; data: { dependencies: string[] } }
+  | { type: 'task.dependencies_set'; data: { dependsOn: string[]; openDeps: string[] } }
   | { type: 'task.started'; data: { policy: Policy; baseSha: string; branch: string } }
   | {
       type: 'step.queued'
@@ -118,6 +138,8 @@ export type TaskEvent =
     }
   | { type: 'stage.entered'; data: { stage: string } }
   | { type: 'step.begun'; data: { epoch: number } }
+  /** Its job looks again and again, without another event, until what it finds is another. */
+  | { type: 'step.waiting'; data: { for: 'ci' | 'review'; why: string } }
   | {
       type: 'run.begun'
       data: {
@@ -156,15 +178,23 @@ export type TaskEvent =
   | { type: 'task.retried'; data: { repin: boolean } }
   | { type: 'change.intended'; data: { branch: string; sha: string } }
   | { type: 'change.published'; data: { branch: string; sha: string } }
-  | { type: 'merge.intended'; data: { mergeSha: string; onto: string; tree: string; configHash: string } }
+  | {
+      type: 'merge.intended'
+      data: { mergeSha: string; onto: string; tree: string; configHash: string; via?: 'forge' }
+    }
   | { type: 'merge.abandoned'; data: { why: string } }
   | { type: 'task.landed'; data: { mergedSha: string } }
   | { type: 'task.approved'; data: { sha: string; by: string; covers: string[] } }
+  | {
+      type: 'approval.requested'
+      data: { sha: string; tokenHash: string; expiresAt: number; by: string; bypass: string | null }
+    }
   | { type: 'task.answered'; data: { text: string } }
+  | { type: 'task.rerouted'; data: { agent: string | null } }
   | { type: 'task.paused'; data: Record<string, never> }
   | { type: 'task.resumed'; data: Record<string, never> }
-  | { type: 'task.cancel_requested'; data: Record<string, never> }
-  | { type: 'task.cancelled'; data: { by: string } }
+  | { type: 'task.cancel_requested'; data: { why?: string } }
+  | { type: 'task.cancelled'; data: { by: string; why?: string } }
   | { type: 'task.done'; data: Record<string, never> }
 
 export type RepositoryEvent =
@@ -200,10 +230,13 @@ export type Effect =
   | { kind: 'run'; task: string; epoch: number }
   | { kind: 'judge'; task: string; epoch: number }
   | { kind: 'publish'; task: string; epoch: number }
+  | { kind: 'await'; task: string; epoch: number }
   | { kind: 'land'; task: string; epoch: number }
   | { kind: 'stop-run'; task: string; runId: string }
   | { kind: 'release-dependants'; task: string; outcome: 'done' | 'cancelled' }
   | { kind: 'clean'; task: string; keepBranch: boolean }
+  /** The tracker and the forge are to show where the task is now. One waiting job tells all that came before it. */
+  | { kind: 'tell'; task: string }
 
 export type EffectKind = Effect['kind']
 

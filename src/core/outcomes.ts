@@ -2,9 +2,12 @@
 // Invariant: only a code failure sends work back and spends a code attempt (S13); every repeat is counted in its own budget (S10).
 
 import {
+  type Decision,
   type Draft,
   addEffect,
+  decided,
   emit,
+  endDone,
   enterStage,
   gatesPassed,
   hold,
@@ -16,10 +19,12 @@ import {
 } from './draft.ts'
 import type { Trouble } from './messages.ts'
 import type { RunOutcome } from './run.ts'
-import type { Step } from './lifecycle.ts'
+import { type Step, isTerminal } from './lifecycle.ts'
 import { RUN_GATES, backStage, stageOf } from './pipeline.ts'
+import { refuse } from './refusals.ts'
 import { backoffMs, mayFailOver } from './policy.ts'
 import { mayBegin } from './schedule.ts'
+import type { Task } from './task.ts'
 import { type Finding, type Verdict, combine } from './verdict.ts'
 
 /** Budgets of a task whose project's policy is not known yet (its start itself is in trouble). */
@@ -37,7 +42,8 @@ export function judgedStage(draft: Draft, judged: { stage: string; sha: string; 
           .map((v) => `${v.gate}: ${v.note}`)
           .join('; '),
         findings: [...verdicts.filter((v) => v.result === 'fail').flatMap((v) => v.findings), ...unanswered(draft)],
-        freshBudget: false,
+        // A person who reads and asks for changes spends nobody's attempts, as one who rejects doesn't.
+        freshBudget: verdicts.every((v) => v.result !== 'fail' || v.gate === 'reviews'),
       })
       return
     case 'unknown':
@@ -162,6 +168,16 @@ function repeat(
   }
 }
 
+/** The step a task without one goes on with: the work of its stage, done by an agent if only one can mend it. */
+export function stepOf(task: Task): Step {
+  if (!task.policy) return { kind: 'run', stage: task.stage }
+  const stage = stageOf(task.policy.pipeline, task.stage)
+  if (task.headSha && (stage?.kind === 'publish' || stage?.kind === 'land')) {
+    return { kind: stage.kind, stage: stage.name, sha: task.headSha }
+  }
+  return { kind: 'run', stage: backStage(task.policy.pipeline, task.stage).name }
+}
+
 /** Whether the policy lets another agent do this step. */
 export function canFailOver(draft: Draft, step: Step): boolean {
   const { policy } = draft.task
@@ -177,6 +193,8 @@ export function troubleOf(outcome: RunOutcome): Trouble | null {
       return null
     case 'timed-out':
       return { class: 'infra', code: 'run-timeout', text: outcome.text }
+    case 'stalled':
+      return { class: 'infra', code: 'run-stalled', text: outcome.text }
     case 'could-not-start':
       return { class: 'infra', code: 'run-could-not-start', text: outcome.text }
     case 'lost':
@@ -219,13 +237,39 @@ function failureTrouble(outcome: Extract<RunOutcome, { kind: 'failed' }>): Troub
 }
 
 /** Ends the task; its run is stopped, its workspace and branch removed, what depends on it told. */
-export function cancelNow(draft: Draft, by: string): void {
+export function cancelNow(draft: Draft, by: string, why?: string): void {
   const { runId, id } = draft.task
   leaveTrain(draft)
   settleChange(draft, 'compensated')
-  emit(draft, { type: 'task.cancelled', data: { by } })
+  emit(draft, { type: 'task.cancelled', data: { by, ...(why === undefined ? {} : { why }) } })
   draft.supersede = { task: id, epoch: draft.task.epoch }
   if (runId) addEffect(draft, { kind: 'stop-run', task: id, runId })
   addEffect(draft, { kind: 'release-dependants', task: id, outcome: 'cancelled' })
   addEffect(draft, { kind: 'clean', task: id, keepBranch: false })
+}
+
+/**
+ * Main holds the task's merge although the books, older than it, don't say so: what was merged was proved then, and is
+ * done now. Idempotent.
+ */
+export function adoptMerge(draft: Draft, mergedSha: string): Decision {
+  const { id, runId, landing, status, openDeps, stage } = draft.task
+  if (status === 'done') return decided(draft)
+  if (isTerminal(status)) return refuse('task-ended')
+  if (openDeps.length > 0) emit(draft, { type: 'task.unblocked', data: { dependencies: openDeps } })
+  if (status === 'blocked') {
+    const step: Step = draft.task.step ?? { kind: 'run', stage }
+    emit(draft, { type: 'step.queued', data: { step, epoch: draft.task.epoch + 1, why: 'main holds it already' } })
+  }
+  if (status !== 'running') emit(draft, { type: 'step.begun', data: { epoch: draft.task.epoch } })
+  leaveTrain(draft)
+  settleChange(draft, 'compensated')
+  if (landing) {
+    const as = landing.mergeSha === mergedSha ? 'confirmed' : 'compensated'
+    draft.intents.push({ op: 'settle', kind: 'merge', task: id, key: landing.mergeSha, as })
+  }
+  emit(draft, { type: 'task.landed', data: { mergedSha } })
+  endDone(draft)
+  if (runId) addEffect(draft, { kind: 'stop-run', task: id, runId })
+  return decided(draft)
 }

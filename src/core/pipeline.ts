@@ -5,7 +5,7 @@ export const STAGE_KINDS = ['agent', 'check', 'approval', 'publish', 'await', 'l
 export type StageKind = (typeof STAGE_KINDS)[number]
 
 /** The kinds this version of Orch can carry out. The others are known words, refused by `validatePipeline`. */
-const RUNNABLE_KINDS: readonly StageKind[] = ['agent', 'publish', 'land']
+const RUNNABLE_KINDS: readonly StageKind[] = ['agent', 'publish', 'await', 'land']
 
 /** The gates that exist, and at which kind of stage each has something to judge. */
 export const GATES = {
@@ -16,8 +16,12 @@ export const GATES = {
   secrets: ['agent'],
   verify: ['agent'],
   review: ['agent'],
+  ci: ['await'],
+  reviews: ['await'],
 } as const satisfies Record<string, readonly StageKind[]>
 export type GateName = keyof typeof GATES
+/** Gates that are judged by asking somebody outside, again and again. */
+export type AwaitGateName = 'ci' | 'reviews'
 
 /** Gates judged from what the run itself left: an unreadable one is repeated by running again, not by judging again. */
 export const RUN_GATES: readonly GateName[] = ['handoff', 'review']
@@ -72,6 +76,11 @@ export function backStage(pipeline: Pipeline, name: string): Stage {
   if (named) return named
   if (stage?.kind === 'agent') return stage
   return pipeline.stages.slice(0, index).findLast((earlier) => earlier.kind === 'agent') ?? firstStage(pipeline)
+}
+
+/** The stage at which CI and people at a forge are waited for, if there is one. */
+export function awaitStage(pipeline: Pipeline): Stage | undefined {
+  return pipeline.stages.find((stage) => stage.kind === 'await')
 }
 
 /** The stages whose work a fresh head at `name` voids: `name` itself and all that follow. */

@@ -1,7 +1,7 @@
 // What a project decided about its tasks, as data: budgets, limits, roles, landing, permissions.
 // A policy is resolved outside (flag > environment > project > user > default) and pinned in the task when it starts.
 
-import type { Pipeline } from './pipeline.ts'
+import { type Pipeline, stageOf } from './pipeline.ts'
 
 export interface VerifyCommand {
   run: string
@@ -34,6 +34,13 @@ export interface RoleChoice extends AgentProgram {
   fallback?: string[]
 }
 
+/**
+ * Who lets a change land. `human-twice`: a request whose token expires, then the token and a confirmation, also before
+ * anything is pushed. `label` and `tracker-state`: somebody trusted sets the label or moves the issue.
+ */
+export const APPROVAL_POLICIES = ['auto', 'human', 'human-twice', 'label', 'tracker-state'] as const
+export type ApprovalPolicy = (typeof APPROVAL_POLICIES)[number]
+
 export interface Policy {
   pipeline: Pipeline
   /** Hash of everything that judges (this object and the pipeline); evidence names it. */
@@ -48,8 +55,18 @@ export interface Policy {
   /** Failing output that matches one of these was failing before: it does not count (A-38). */
   knownFailures: string[]
   env: { pass: string[]; set: Record<string, string> }
-  approval: 'auto' | 'human'
-  land: { method: 'merge' | 'squash' }
+  approval: ApprovalPolicy
+  /** What says yes under the policies of the same names. Policies pinned before there was this key lack it. */
+  approveBy?: { label: string; column: string }
+  land: {
+    method: 'merge' | 'squash' | 'rebase'
+    /** Who moves main: Orch by a push, or the forge. Absent: a push. */
+    via?: 'push' | 'forge'
+    /** Texts that main must never lose (C-25). */
+    markers?: string[]
+  }
+  /** How a change is shown at a forge. */
+  change?: { draft: boolean; labels: string[]; reviewers: string[]; followUps: boolean }
   roles: Record<string, RoleChoice>
   agents: Record<string, AgentProgram>
   limits: {
@@ -58,6 +75,8 @@ export interface Policy {
     transient: number
     infra: number
     runMinutes: number
+    /** A run that prints nothing for so long is ended. Policies pinned before there was this key lack it. */
+    stallMinutes?: number
     /** Runs of one project at once. */
     parallel: number
   }
@@ -65,6 +84,25 @@ export interface Policy {
   diffBudget: { files: number; addedLines: number }
   sandbox: { network: boolean; read: string[] }
   commits: { pattern: string | null }
+}
+
+/**
+ * Minutes a run may print nothing where nobody chose: agents say nothing while a long tool works (a test suite, a build),
+ * so it is long. Half an hour is what ORCH came to (its `stuck_timeout` of 1,800 s).
+ */
+export const STALL_MINUTES = 30
+
+/** What one run at a stage may take, in ms: of time, and of time in which it prints nothing. */
+export interface RunLimits {
+  timeLimitMs: number
+  stallMs: number
+}
+
+export function runLimitsOf(policy: Policy, stage: string): RunLimits {
+  return {
+    timeLimitMs: (stageOf(policy.pipeline, stage)?.timeoutMinutes ?? policy.limits.runMinutes) * 60_000,
+    stallMs: (policy.limits.stallMinutes ?? STALL_MINUTES) * 60_000,
+  }
 }
 
 /** Base and ceiling of every back-off, in milliseconds (C-46: min(base·2^n, max)). */

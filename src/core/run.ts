@@ -23,6 +23,8 @@ export type RunOutcome =
   | { kind: 'succeeded' }
   | { kind: 'failed'; code: RunFailure; text: string; exitCode: number | null; retryAfterMs?: number }
   | { kind: 'timed-out'; text: string }
+  /** It said nothing for so long that it was ended. */
+  | { kind: 'stalled'; text: string }
   | { kind: 'cancelled'; by: string }
   | { kind: 'could-not-start'; text: string }
   | { kind: 'lost'; text: string }

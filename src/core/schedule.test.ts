@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { newAccount } from './account.ts'
-import { mayBegin, rank } from './schedule.ts'
+import type { EffectKind } from './messages.ts'
+import { mayBegin, queueEffect, rank } from './schedule.ts'
+import { POLICY, started, taskIn } from './test-spec.ts'
 import { EMPTY_TRAIN, enter, leave, plan, settle } from './train.ts'
 
 const HOUR = 3_600_000
@@ -41,4 +43,27 @@ test('S11: a red is looked at twice before the change is rejected; a green lands
   expect(settle(test, { green: false, reds: 1 }).kind).toBe('again')
   expect(settle(test, { green: false, reds: 2 })).toEqual({ kind: 'reject', entry: entry('a') })
   expect(settle(test, { green: true, reds: 1 }).kind).toBe('land')
+})
+
+test('S6, S10: landings and verifications go one at a time, runs up to the project’s limit, each project by itself', () => {
+  const task = taskIn(started())
+  const laneOf = (kind: EffectKind, more: Partial<typeof task> = {}): [string, number] => {
+    const effect = { kind, task: 'T-1', epoch: 1 } as Parameters<typeof queueEffect>[0]
+    const { lane, laneCapacity } = queueEffect(effect, { ...task, ...more }, { now: 1 })
+    return [lane, laneCapacity]
+  }
+  expect(laneOf('land')).toEqual(['land:T', 1])
+  expect(laneOf('run')).toEqual(['run:T', 4])
+  expect(laneOf('judge')).toEqual(['judge:T', 1])
+  expect(laneOf('judge', { policy: { ...POLICY, verifyParallel: true } })).toEqual(['judge:T', 4])
+  expect(laneOf('run', { project: 'U' })[0]).toBe('run:U')
+})
+
+test('S11: nobody is blamed for a predecessor: a red of several together rejects none of them', () => {
+  const [a, b] = ['A', 'B'].map((task) => ({ task, epoch: 3, sha: task, enteredAt: 1 }))
+  if (!a || !b) throw new Error('no entries')
+  const test = { prefix: [a, b] }
+  expect(settle(test, { green: false, reds: 5 })).toEqual({ kind: 'again', prefix: [a, b] })
+  expect(plan({ entries: [a, b] })).toEqual([{ prefix: [a] }])
+  expect(leave({ entries: [a, b] }, 'A')).toEqual({ entries: [b] })
 })

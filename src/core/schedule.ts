@@ -31,6 +31,8 @@ function laneOf(
     case 'land':
       return { lane: `land:${project}`, laneCapacity: 1 }
     case 'publish':
+    case 'await':
+    case 'tell':
     case 'stop-run':
     case 'release-dependants':
     case 'clean':

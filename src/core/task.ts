@@ -14,6 +14,8 @@ export interface Approval {
   at: number
   /** What was waiting for it when it was given. */
   covers: string[]
+  /** Why it was given although the definition of done was not met; absent: it was met, or there was none to meet. */
+  bypass?: string
 }
 
 export interface Session {
@@ -49,8 +51,12 @@ export interface Task extends TaskFields {
   sentBackSha: string | null
   mergedSha: string | null
   /** A merge whose intent is committed and not yet settled: nothing may undo it. */
-  landing: { mergeSha: string; onto: string } | null
+  landing: { mergeSha: string; onto: string; tree?: string; via?: 'forge' } | null
+  /** Under `human-twice`: what was asked for last. Rows of older versions lack it. */
+  request?: { sha: string; tokenHash: string; expiresAt: number; bypass?: string } | null
   cancelRequested: boolean
+  /** Who a person wants to write the change; rows of older versions lack it. */
+  preferredAgent?: string | null
   runId: string | null
   sessions: Record<string, Session>
   findings: Finding[]
@@ -131,6 +137,13 @@ type Folds = {
 /** What each event changes. */
 const FOLDS: Folds = {
   'task.edited': (task, data) => ({ ...task, ...data }),
+  'task.dependencies_set': (task, data) => ({
+    ...task,
+    ...data,
+    ...(data.openDeps.length > 0 && task.status !== 'needs_review'
+      ? { ...settled, status: 'blocked' as const, step: null, epoch: task.epoch + 1 }
+      : {}),
+  }),
   'task.unblocked': (task, data) => {
     const openDeps = task.openDeps.filter((id) => !data.dependencies.includes(id))
     return { ...task, openDeps }
@@ -154,6 +167,7 @@ const FOLDS: Folds = {
   }),
   'stage.entered': (task, data) => ({ ...task, stage: data.stage }),
   'step.begun': (task) => ({ ...task, ...settled, status: 'running' }),
+  'step.waiting': (task, data) => ({ ...task, ...settled, status: 'waiting', waitingFor: data.for }),
   'run.begun': (task, data) => ({ ...task, ...settled, status: 'running', runId: data.runId }),
   'run.ended': (task, data) => runEnded(task, data),
   'stage.judged': (task, data) => ({ ...task, verdicts: mergeVerdicts(task.verdicts, data.verdicts) }),
@@ -201,17 +215,31 @@ const FOLDS: Folds = {
     codeBase: task.attempts.code,
     attempts: { ...task.attempts, transient: 0, infra: 0 },
     repin: data.repin,
+    ...(task.openDeps.length > 0 ? { status: 'blocked' as const, step: null, epoch: task.epoch + 1 } : {}),
   }),
   'change.intended': (task, data) => ({ ...task, branch: data.branch }),
   'change.published': (task, data) => ({ ...task, branch: data.branch, publishedSha: data.sha }),
-  'merge.intended': (task, data) => ({ ...task, landing: { mergeSha: data.mergeSha, onto: data.onto } }),
+  'merge.intended': (task, { mergeSha, onto, tree, via }) => ({
+    ...task,
+    landing: { mergeSha, onto, tree, ...(via === undefined ? {} : { via }) },
+  }),
   'merge.abandoned': (task) => ({ ...task, landing: null }),
   'task.landed': (task, data) => ({ ...task, landing: null, mergedSha: data.mergedSha }),
+  'approval.requested': (task, { sha, tokenHash, expiresAt, bypass }) => ({
+    ...task,
+    request: { sha, tokenHash, expiresAt, ...(bypass === null ? {} : { bypass }) },
+  }),
   'task.approved': (task, data, at) => ({
     ...task,
-    approvals: [...task.approvals, { sha: data.sha, by: data.by, covers: data.covers, at }],
+    // A token says yes once.
+    ...(task.request ? { request: null } : {}),
+    approvals: [
+      ...task.approvals,
+      { sha: data.sha, by: data.by, covers: data.covers, at, ...bypassOf(task, data.sha) },
+    ],
   }),
   'task.answered': (task, data) => ({ ...task, answers: [...task.answers, data.text] }),
+  'task.rerouted': (task, data) => ({ ...task, preferredAgent: data.agent }),
   'task.paused': (task) => ({ ...task, paused: true }),
   'task.resumed': (task) => ({ ...task, paused: false }),
   'task.cancel_requested': (task) => ({ ...task, cancelRequested: true }),
@@ -225,6 +253,11 @@ const FOLDS: Folds = {
     landing: null,
   }),
   'task.done': (task) => ({ ...task, ...settled, status: 'done', step: null, epoch: task.epoch + 1, runId: null }),
+}
+
+/** A yes to what was not done by its definition says so for ever. */
+function bypassOf({ request }: Task, sha: string): Pick<Approval, 'bypass'> {
+  return request?.sha === sha && request.bypass !== undefined ? { bypass: request.bypass } : {}
 }
 
 function waitingFor({
@@ -270,6 +303,11 @@ function dropStages(task: Task, to: string): Verdict[] {
   if (!task.policy) return task.verdicts
   const voided = stagesFrom(task.policy.pipeline, to).slice(1)
   return task.verdicts.filter((verdict) => !voided.includes(verdict.stage) || verdict.result === 'fail')
+}
+
+/** It came from Orch's own list: there is no tracker to be told. */
+export function isOwnIssue(task: Pick<Task, 'origin'>): boolean {
+  return task.origin.startsWith('local:')
 }
 
 /** A person said yes to exactly this head. */

@@ -36,7 +36,7 @@ export const POLICY: Policy = {
   land: { method: 'merge' },
   roles: { maker: { agent: 'bot' }, judge: { agent: 'bot' } },
   agents: {},
-  limits: { attempts: 3, transient: 2, infra: 2, runMinutes: 60, parallel: 4 },
+  limits: { attempts: 3, transient: 2, infra: 2, runMinutes: 60, stallMinutes: 30, parallel: 4 },
   protected: [],
   diffBudget: { files: 10, addedLines: 100 },
   sandbox: { network: true, read: [] },

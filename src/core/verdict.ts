@@ -27,7 +27,7 @@ export interface Verdict {
   note: string
   findings: Finding[]
   /** For `wait`: whom. */
-  waitFor?: 'approval' | 'answers'
+  waitFor?: 'approval' | 'answers' | 'ci' | 'review'
   /** For `unknown`: a reason code, and whether trying again can help. */
   reason?: string
   retryable?: boolean
@@ -40,7 +40,11 @@ export const passed = (note: string): Judgement => ({ result: 'pass', note, find
 
 export const failed = (note: string, findings: Finding[]): Judgement => ({ result: 'fail', note, findings })
 
-export const waitsFor = (waitFor: 'approval' | 'answers', note: string, findings: Finding[] = []): Judgement => ({
+export const waitsFor = (
+  waitFor: NonNullable<Verdict['waitFor']>,
+  note: string,
+  findings: Finding[] = [],
+): Judgement => ({
   result: 'wait',
   note,
   findings,

@@ -1,15 +1,20 @@
 // One sentence for where a task is, whose move it is, and the commands that move it (L6).
 // Invariant: every open task gets an owner; each action is a command that works in this very state.
 
+import { isTerminal } from './lifecycle.ts'
+import { stageOf } from './pipeline.ts'
+import { type LiveRun, duration, quietOf, quietText } from './quiet.ts'
 import type { Task } from './task.ts'
 
 export interface WhyFacts {
   serviceRunning: boolean
   /** The task's live run, as the books know it. */
-  liveRun: { agent: string; startedAt: number; lastActivityAt: number | null } | null
+  liveRun: LiveRun | null
   now: number
-  /** What happened that the task waits for a time; null when the books don't say. */
+  /** What happened that the task waits, or what it was cancelled by; null when the books don't say. */
   because?: string | null
+  /** What was to be done beside its steps, failed again and again and waits for a person. */
+  parked?: { what: string; failures: number; error: string }[]
   /** A time in ms as people read it. */
   time: (at: number) => string
 }
@@ -22,14 +27,36 @@ export interface Explanation {
 
 /** Explains any task. */
 export function explain(task: Task, facts: WhyFacts): Explanation {
-  const base = explainStatus(task, facts)
-  const paused = task.paused && task.status !== 'done' && task.status !== 'cancelled'
+  const explained = explainPause(task, facts)
+  const [parked] = facts.parked ?? []
+  if (!parked) return explained
+  const retry = `orch task retry ${task.id}`
+  return {
+    because: `${explained.because} But ${parked.what} failed ${parked.failures} times and is put aside: ${parked.error}.`,
+    owner: 'you',
+    actions: [
+      'orch doctor',
+      retry,
+      ...explained.actions.filter((action) => action !== retry && action !== 'orch doctor'),
+    ],
+  }
+}
+
+function explainPause(task: Task, facts: WhyFacts): Explanation {
+  const base = explainCancel(task, explainStatus(task, facts))
+  const paused = task.paused && !isTerminal(task.status)
   if (!paused) return base
   return {
     because: `It is paused: nothing new starts for it. Before that: ${base.because}`,
     owner: 'you',
     actions: [`orch task resume ${task.id}`, `orch task cancel ${task.id}`],
   }
+}
+
+/** A cancel that came in the middle of a merge waits for it (S9). */
+function explainCancel(task: Task, explained: Explanation): Explanation {
+  if (!task.cancelRequested || isTerminal(task.status)) return explained
+  return { ...explained, because: `${explained.because} It is cancelled as soon as its merge is settled.` }
 }
 
 function explainStatus(task: Task, facts: WhyFacts): Explanation {
@@ -41,7 +68,7 @@ function explainStatus(task: Task, facts: WhyFacts): Explanation {
         actions: [],
       }
     case 'cancelled':
-      return { because: 'It was cancelled.', owner: 'nobody', actions: [] }
+      return { because: `It was cancelled${facts.because ? ` ${facts.because}` : ''}.`, owner: 'nobody', actions: [] }
     case 'blocked':
       return {
         because: `It waits until ${task.openDeps.join(', ')} ${task.openDeps.length > 1 ? 'are' : 'is'} done.`,
@@ -70,6 +97,8 @@ function service(facts: WhyFacts, because: string, owner = 'orch'): Explanation 
 function explainRunning(task: Task, facts: WhyFacts): string {
   if (!facts.liveRun) return `Orch is at work on ${describeStep(task)}.`
   const { agent, startedAt, lastActivityAt } = facts.liveRun
+  const silence = quietOf(facts.liveRun, facts.now)
+  if (silence) return `${quietText(agent, silence, facts.time)}.`
   const quiet = lastActivityAt === null ? '' : `, last output ${duration(facts.now - lastActivityAt)} ago`
   return `${agent} has been working at ${task.stage} for ${duration(facts.now - startedAt)}${quiet}.`
 }
@@ -82,6 +111,8 @@ function describeStep(task: Task): string {
       return `judging ${task.step.stage} at ${short(task.step.sha)}`
     case 'publish':
       return `pushing ${short(task.step.sha)}`
+    case 'await':
+      return `a look at CI and reviews of ${short(task.step.sha)}`
     case 'land':
       return `landing ${short(task.step.sha)}`
     default:
@@ -95,11 +126,11 @@ function explainWaiting(task: Task, facts: WhyFacts): Explanation {
   switch (task.waitingFor) {
     case 'approval':
       return {
-        because: `It waits for your approval of ${short(task.headSha)} (${waitingGates(task).join('; ')}).`,
+        because: `It waits for your approval of ${short(task.headSha)} (${waitingGates(task).join('; ')})${otherWays(task)}.`,
         owner: 'you',
         actions: [
           `orch change diff ${task.id}`,
-          `orch approve ${task.id}`,
+          task.policy?.approval === 'human-twice' ? `orch change request ${task.id}` : `orch approve ${task.id}`,
           `orch reject ${task.id} --reason "what to change"`,
         ],
       }
@@ -116,12 +147,26 @@ function explainWaiting(task: Task, facts: WhyFacts): Explanation {
     case 'timer':
       return withRetry(task, service(facts, `Something outside the code went wrong${what}; it is tried again${until}.`))
     case 'ci':
-      return service(facts, 'It waits for CI.', 'ci')
+      return withRetry(task, service(facts, `It waits for CI at ${short(task.headSha)}${what}.`, 'ci'))
     case 'review':
-      return { because: 'It waits for a review.', owner: 'you', actions: [`orch change show ${task.id}`] }
+      return withRetry(task, {
+        because: `It waits for a person's review of ${short(task.headSha)} at the forge${what}.`,
+        owner: 'you',
+        actions: [`orch change show ${task.id}`],
+      })
     default:
-      return { because: 'It waits.', owner: 'you', actions: [`orch task retry ${task.id}`] }
+      // No command leads here; the next sweep queues its step again.
+      return service(facts, 'It waits for nothing that Orch knows.')
   }
+}
+
+/** Where a yes can be given beside Orch. */
+function otherWays({ policy }: Task): string {
+  if (policy?.approval === 'label')
+    return `, here or by the label \`${policy.approveBy?.label ?? ''}\` at the forge, set by somebody who may write there`
+  if (policy?.approval === 'tracker-state')
+    return `, here or by moving its issue to "${policy.approveBy?.column ?? ''}"`
+  return ''
 }
 
 /** Of a limit or of an agent that fails run after run: in both cases it goes on by itself, and the time is known. */
@@ -146,6 +191,8 @@ function explainHeld(task: Task): Explanation {
   const retry = `orch task retry ${task.id}`
   const cancel = `orch task cancel ${task.id}`
   const look = task.headSha ? [`orch change diff ${task.id}`] : []
+  const reject =
+    task.headSha && task.policy && !task.landing ? [`orch reject ${task.id} --reason "what to do instead"`] : []
   const because = `It needs you (${reason.code}): ${reason.text}.`
   switch (reason.code) {
     case 'dependency-cancelled':
@@ -154,14 +201,13 @@ function explainHeld(task: Task): Explanation {
       return {
         because,
         owner: 'you',
-        actions: [
-          `orch task show ${task.id}`,
-          ...look,
-          retry,
-          `orch reject ${task.id} --reason "what to do instead"`,
-          cancel,
-        ],
+        actions: [`orch task show ${task.id}`, ...look, retry, ...reject, cancel],
       }
+    // Tried again these would be held again: the change is in main already, or what was judged counts no more.
+    case 'already-merged':
+      return { because, owner: 'you', actions: [...look, cancel, ...reject] }
+    case 'gates-void':
+      return { because, owner: 'you', actions: [...look, ...reject, cancel] }
     default:
       return { because, owner: 'you', actions: ['orch doctor', retry, cancel] }
   }
@@ -171,17 +217,9 @@ function short(sha: string | null): string {
   return sha ? sha.slice(0, 10) : 'nothing'
 }
 
-/** 42 s, 3 min, 2 h 5 min. */
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  if (seconds < 90) return `${seconds} s`
-  const minutes = Math.round(seconds / 60)
-  if (minutes < 90) return `${minutes} min`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-}
-
 /** Names of what an approval given now would cover. */
 export function waitingGates(task: Task): string[] {
+  const kind = task.policy ? stageOf(task.policy.pipeline, task.stage)?.kind : undefined
   const gates = task.verdicts
     .filter(
       (verdict) =>
@@ -191,5 +229,6 @@ export function waitingGates(task: Task): string[] {
         verdict.waitFor === 'approval',
     )
     .map((verdict) => `${verdict.gate}: ${verdict.note}`)
-  return task.policy?.approval === 'human' ? [...gates, 'landing'] : gates
+  const needsPerson = task.policy !== null && task.policy.approval !== 'auto'
+  return needsPerson ? [...gates, kind === 'publish' ? 'publishing' : 'landing'] : gates
 }

@@ -39,7 +39,7 @@ test('without a range nothing is told; pre-releases of the ends are ordered by t
 
 test('what holds an agent is Orch’s sandbox where it has one, else what the agent has', () => {
   const adapter = { ownSandbox: 'its own sandbox' } as never
-  const means = { version: '0.8', open: [], containsProcesses: true }
+  const means = { version: '0.8', open: [], ends: 'pid-namespace' as const }
   expect(heldBy(adapter, { ...means, kind: 'bubblewrap' })).toBe("Orch's sandbox (bubblewrap 0.8)")
   expect(heldBy(adapter, { ...means, kind: 'unshare' })).toBe('its own sandbox')
   expect(heldBy({ ownSandbox: null } as never, { ...means, kind: 'none' })).toBeNull()

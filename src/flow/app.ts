@@ -2,7 +2,14 @@
 // `Reader` only looks and opens nothing but the database; `App` acts and is built when first needed.
 
 import type { Actor } from '../core/messages.ts'
-import { type AgentProgram, type Effort, EFFORTS, type Policy } from '../core/policy.ts'
+import {
+  APPROVAL_POLICIES,
+  type AgentProgram,
+  type ApprovalPolicy,
+  type Effort,
+  EFFORTS,
+  type Policy,
+} from '../core/policy.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { Usage } from '../core/run.ts'
 import type { Finding, VerdictResult } from '../core/verdict.ts'
@@ -20,10 +27,18 @@ import type {
   TaskLine,
 } from '../store/store.ts'
 import { TASK_STATUSES, type TaskStatus } from '../core/lifecycle.ts'
+import type { AddProject, ApprovalRequest, OnboardRequest, OnboardView, SyncView } from './outside-views.ts'
+import type { TaskExport } from './task-export.ts'
+import type { AuditView, DeliveryState, DeliveryView, WebhooksView } from './webhooks.ts'
 
 export type { ChangeRow, DiffFile, JournalEntry, Project, ReviewRow, TaskLine, RunEvent, ConfigProblem, ConfigSource }
 
-export { type Effort, EFFORTS }
+export { APPROVAL_POLICIES, type Effort, EFFORTS }
+export { EXPORT_FORMAT } from './task-export.ts'
+export type { TaskExport } from './task-export.ts'
+export type { ApprovalRequest, OnboardStep, OnboardView, SyncView } from './outside-views.ts'
+export type { BackupView, RestoreView, Vault } from './vault.ts'
+export type { AuditView, DeliveryState, DeliveryView, Listener, WebhookDoor, WebhooksView } from './webhooks.ts'
 
 /** All statuses, in the order in which people are shown them. */
 export const STATUSES: readonly TaskStatus[] = TASK_STATUSES
@@ -37,7 +52,7 @@ export interface RunView {
   agent: string
   model: string | null
   attempt: number
-  /** `running`, or how it ended: succeeded, failed, timed-out, cancelled, could-not-start, lost. */
+  /** `running`, or how it ended: succeeded, failed, timed-out, stalled, cancelled, could-not-start, lost. */
   outcome: string
   /** For `failed`: the class, such as `rate-limit`; and its sentence. */
   failure?: string
@@ -82,7 +97,12 @@ export interface TaskView {
   verdicts: { gate: string; stage: string; result: VerdictResult; sha: string; note: string; findings: Finding[] }[]
   /** Findings the next run will be given. */
   findings: Finding[]
-  approvals: { sha: string; by: string; at: string; covers: string[] }[]
+  /** `bypass`: why it was given although the definition of done was not met. */
+  approvals: { sha: string; by: string; at: string; covers: string[]; bypass?: string }[]
+  /** Of two confirmations the first: until when its token says yes, and to which head. */
+  request?: { sha: string; expiresAt: string; bypass?: string }
+  /** Whom a person wants to write it. */
+  preferredAgent?: string
   artifacts: (Omit<ArtifactRow, 'at'> & { at: string })[]
   /** Runs that tried what an agent may not do, and what it was. It had no effect. Absent when none did. */
   tampering?: { run: string; agent: string; tried: string[] }[]
@@ -95,7 +115,8 @@ export interface ServiceView {
 }
 
 export interface StatusView {
-  tasks: (TaskLine & { lastActivityAt: number | null })[]
+  /** `stallsAt`: when a run that has printed nothing for long is ended for it; null for any other. */
+  tasks: (TaskLine & { lastActivityAt: number | null; stallsAt: number | null })[]
   counts: Record<TaskStatus, number>
   /** Open tasks that the limit left out. */
   more: number
@@ -164,6 +185,8 @@ export interface InspectView {
   evidence: (Omit<EvidenceRow, 'at'> & { at: string })[]
   intents: (Omit<IntentRow, 'openedAt' | 'settledAt'> & { openedAt: string; settledAt: string | null })[]
   jobs: { id: number; kind: string; state: string; epoch: number | null; runAt: string }[]
+  /** Jobs that failed, with what went wrong; a fault of Orch with its stack. */
+  faults: { id: number; kind: string; state: string; failures: number; error: string }[]
   events: { count: number; byType: Record<string, number> }
   /** Its folders that exist now. */
   places: { what: 'workspace' | 'runtime' | 'saved'; path: string }[]
@@ -186,6 +209,11 @@ export interface Reader {
   /** By task id. */
   change(task: string): { change: ChangeRow; reviews: ReviewRow[]; task: TaskView } | null
   service(): ServiceView
+  webhooks(): WebhooksView
+  /** Newest first. */
+  deliveries(filter: { source?: string; states?: DeliveryState[]; limit: number }): DeliveryView[]
+  /** The newest lines of the audit since then (ms), summed up. */
+  webhookAudit(of: { since: number; maxLines: number }): Promise<AuditView>
   /** Resolves when anything was committed by anyone, or after `timeoutMs`, or when aborted. */
   nextChange(options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>
   close(): void
@@ -203,7 +231,8 @@ export interface AddTask {
 }
 
 export type TaskAction =
-  | { type: 'approve'; task: string; sha?: string }
+  /** `token`, `confirmed`: of a request, where the project wants two confirmations. */
+  | { type: 'approve'; task: string; sha?: string; token?: string; confirmed?: boolean }
   | { type: 'reject'; task: string; reason: string }
   | { type: 'answer'; task: string; text: string }
   | { type: 'retry'; task: string }
@@ -211,6 +240,10 @@ export type TaskAction =
   | { type: 'pause'; task: string }
   | { type: 'resume'; task: string }
   | { type: 'cancel'; task: string }
+  /** Who writes it from now on; null: as the policy says. */
+  | { type: 'reroute'; task: string; agent: string | null }
+  /** Gives a new task for the issue of a cancelled one. */
+  | { type: 'reopen'; task: string }
   | { type: 'edit'; task: string; title?: string; body?: string; labels?: string[]; priority?: number }
 
 export interface InitRequest {
@@ -221,7 +254,7 @@ export interface InitRequest {
   pipeline: string | null
   setup: string[] | null
   verify: string[] | null
-  approval: 'auto' | 'human' | null
+  approval: ApprovalPolicy | null
 }
 
 export interface InitResult {
@@ -235,10 +268,41 @@ export interface InitResult {
   verify: string[]
 }
 
+/** What the doctor can be asked for, in the order in which it tells. */
+export const PROFILES = ['host', 'project', 'agents', 'service'] as const
+export type Profile = (typeof PROFILES)[number]
+
+export interface DoctorRequest {
+  cwd: string
+  /** At least one. */
+  profiles: readonly Profile[]
+  /** Mend what is safe, then look again. */
+  fix: boolean
+}
+
+export interface DoctorReport {
+  /** As it is now: after mending, where that was asked for. */
+  checks: Check[]
+  /** What was mended, in sentences. */
+  fixed: string[]
+  /** What should have been mended and was not, and why. */
+  notFixed: string[]
+}
+
+/** What must be in order before a command runs: ORCH_HOME with its disk and its books, git. */
+export type QuickNeeds = 'home' | 'git'
+
+export interface QuickTrouble {
+  /** Kebab-case, for scripts. */
+  code: string
+  /** What is wrong and how to mend it. */
+  text: string
+}
+
 export interface Check {
   /** Unique, such as `git.version`. */
   name: string
-  profile: 'host' | 'project' | 'agents' | 'service'
+  profile: Profile
   status: 'ok' | 'warning' | 'failed'
   /** What was seen. */
   text: string
@@ -331,13 +395,20 @@ export interface App {
   reader: Reader
   addTask(request: AddTask, actor: Actor): Promise<Answer<TaskView>>
   act(action: TaskAction, actor: Actor): Promise<Answer<TaskView>>
+  /** The first of two confirmations. Throws UserError: one is enough here (4), it is not done by its definition (5). */
+  requestApproval(request: { task: string; bypass: string | null }, actor: Actor): Promise<Answer<ApprovalRequest>>
   /** Ids of all tasks that wait for other tasks. */
   blockedTasks(project?: string): string[]
   /** Throws UserError: no repository (6), no remote (6), prefix taken (4) … */
   init(request: InitRequest): Promise<InitResult>
-  addProject(request: { path: string; prefix: string | null }): Promise<InitResult>
-  removeProject(id: string): Promise<{ openTasks: number; removed: boolean }>
-  doctor(request: { cwd: string }): Promise<Check[]>
+  /** Again with a tracker or forge: the project has that from then on. */
+  addProject(request: AddProject): Promise<InitResult>
+  /** Looks at what the project needs at its tracker and forge, and makes it where asked to. */
+  onboard(project: string, request: OnboardRequest): Promise<OnboardView>
+  /** Asks trackers and forges now, also beside a running service. `dryRun` writes nothing, neither there nor here. */
+  sync(request: { project: string | null; dryRun: boolean }): Promise<SyncView>
+  /** `clone`: what became of the clone: the user's own is never touched, Orch's own stays where it holds work. */
+  removeProject(id: string): Promise<{ openTasks: number; removed: boolean; clone: 'untouched' | 'removed' | 'kept' }>
   /** The agents as the project of this folder calls them. */
   agents(cwd: string): Promise<AgentView[]>
   pipelines(cwd: string): Promise<PipelineView[]>
@@ -370,9 +441,15 @@ export interface App {
   }): { runId: string; lines: AsyncIterable<RunEvent | string> } | null
   /** Null: no such task. */
   inspect(task: string, options: { logTails: boolean }): Promise<InspectView | null>
+  /** The task as one value for another machine, redacted. Null: no such task. */
+  exportTask(task: string): Promise<TaskExport<InspectView> | null>
   /** Where a person looks at a task: its page, else its workspace. Null: it has neither (any more). */
   placeOf(task: string): Promise<{ kind: 'page' | 'folder'; target: string } | null>
   diskUse(): Promise<{ path: string; bytes: number }[]>
+  /** Has a settled delivery applied again by the service. Throws UserError: none of that id (3), not settled or without its body (4). */
+  replayDelivery(id: number): Promise<DeliveryView>
+  /** Removes settled deliveries older than that; those that failed only if asked. */
+  cleanDeliveries(of: { keepDays: number; failed: boolean }): Promise<{ removed: number }>
   /** Runs the service. Throws UserError(4, 'already-up') when another runs on the same ORCH_HOME. */
   up(options: UpOptions): Promise<UpResult>
   /** Makes the demo's sample repository in `dir`, registers it, opens its tasks. */

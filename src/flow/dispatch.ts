@@ -1,7 +1,7 @@
 // From a claimed job to a place in which work can be done: the base fetched and seen green, the configuration pinned.
 // What is wrong here spends no token.
 
-import { firstStage, stageOf, type Stage } from '../core/pipeline.ts'
+import { awaitStage, firstStage, stageOf, type Stage } from '../core/pipeline.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Task } from '../core/task.ts'
 import type { Trouble } from '../core/messages.ts'
@@ -120,6 +120,7 @@ async function pin(
       pipeline: task.pipeline || null,
     })
   }
+  requireForge(project, resolved.policy)
   await requireGreenBase(deps, context, { project, mirror, base, task, policy: resolved.policy })
   const branch = task.branch ?? branchName(task)
   await mirror.pin(`refs/orch/${task.id}/base`, base.sha)
@@ -135,6 +136,24 @@ async function pin(
   if (!started.ok) throw new StepOver()
   return started.task
 }
+
+/** What waits for a forge, or lands by one, would come to nothing at its end: that is said before anything is spent. */
+function requireForge(project: Project, policy: Policy): void {
+  const text = project.forge ? null : whyForge(policy)
+  if (text !== null)
+    throw new StepTrouble({ class: 'hold', code: 'no-forge', text: `${text}; ${forgeAdvice(project)}` })
+}
+
+/** Why a project with this policy needs a forge; null when it needs none. */
+export function whyForge({ pipeline, land }: Policy): string | null {
+  const waits = awaitStage(pipeline)
+  if (waits)
+    return `stage ${waits.name} of pipeline ${pipeline.name} waits for a forge's CI and reviews, and there is no forge`
+  return land.via === 'forge' ? '`land.via: forge` lets the forge merge, and there is no forge' : null
+}
+
+export const forgeAdvice = ({ path }: Project): string =>
+  `\`orch project add ${path} --forge NAME\` gives the project one, or choose another pipeline and \`land.via: push\``
 
 /** A red base would fail every change: it is a person's to mend, and no token is spent on it. */
 async function requireGreenBase(

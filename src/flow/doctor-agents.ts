@@ -103,7 +103,9 @@ function versionChecks({ adapters }: DoctorDeps, agents: Agents): Check[] {
   })
 }
 
-function accountChecks({ store, now }: DoctorDeps, agents: Agents): Check[] {
+function accountChecks({ books, now }: DoctorDeps, agents: Agents): Check[] {
+  if (!books.ok) return []
+  const { store } = books.value
   return [...agents.keys()].flatMap((name) => {
     const trouble = accountTrouble(store.getAccount(name)?.state ?? null, now())
     const fix = `it goes on by itself; mend what can be mended, then \`orch task retry\` lets a waiting task try ${name} at once`

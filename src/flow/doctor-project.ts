@@ -9,6 +9,7 @@ import type { Project } from '../store/store.ts'
 import type { Mirror } from '../workspace/workspace.ts'
 import type { Check } from './app.ts'
 import { type DoctorDeps, reporter } from './doctor-parts.ts'
+import { checkRemotes } from './doctor-remotes.ts'
 import { filesAt } from './project.ts'
 
 export interface ProjectLook {
@@ -17,6 +18,8 @@ export interface ProjectLook {
   policy: Policy | null
   /** Commands of agents whose program is not there. */
   missingPrograms: string[]
+  /** The project with its mirror; null where its origin could not be reached. */
+  place: { project: Project; mirror: Mirror } | null
 }
 
 const { ok, warning, failed } = reporter('project')
@@ -30,6 +33,7 @@ export async function checkProject(deps: DoctorDeps, project: Project): Promise<
       checks: [failed('project.clone', `${project.path} is no clone any more: ${root.text}`, fix)],
       policy: null,
       missingPrograms: [],
+      place: null,
     }
   }
   const clone = await deps.cloneFiles(project)
@@ -51,10 +55,20 @@ export async function checkProject(deps: DoctorDeps, project: Project): Promise<
       }),
       ...(policy ? commandChecks(policy, { root: root.root, env: deps.env }) : []),
       ...(await unsupportedChecks(deps, root.root)),
+      ...(await checkRemotes(remoteDeps(deps), {
+        project,
+        resolved: resolution.ok ? resolution.project : null,
+        base: base.at,
+      })),
     ],
     policy,
     missingPrograms: policy ? missingOf(agentCommands(policy), { root: root.root, env: deps.env }) : [],
+    place: base.mirror && { project, mirror: base.mirror },
   }
+}
+
+function remoteDeps({ remotes, now, books }: DoctorDeps) {
+  return { remotes, now, books: books.ok ? books.value.store : null }
 }
 
 /** What the user's own programs are started with, role by role. */
@@ -85,6 +99,8 @@ interface OriginLook {
   name: string
   /** Null when the base could not be fetched. */
   files: ProjectFiles | null
+  mirror: Mirror | null
+  at: { branch: string; sha: string } | null
 }
 
 async function checkOrigin(deps: DoctorDeps, at: { project: Project; base: string | null }): Promise<OriginLook> {
@@ -96,7 +112,13 @@ async function checkOrigin(deps: DoctorDeps, at: { project: Project; base: strin
     base = await mirror.fetchBase(at.base)
   } catch (error) {
     const fix = 'check that `git fetch origin` works in the clone without asking for anything'
-    return { checks: [failed('project.origin', messageOf(error), fix)], name: 'base', files: null }
+    return {
+      checks: [failed('project.origin', messageOf(error), fix)],
+      name: 'base',
+      files: null,
+      mirror: null,
+      at: null,
+    }
   }
   const name = `origin/${base.branch}`
   const checks = [
@@ -104,12 +126,14 @@ async function checkOrigin(deps: DoctorDeps, at: { project: Project; base: strin
     await pushCheck(mirror),
   ]
   try {
-    return { checks, name, files: await filesAt(mirror, base.sha, name) }
+    return { checks, name, files: await filesAt(mirror, base.sha, name), mirror, at: base }
   } catch (error) {
     return {
       checks: [...checks, failed('project.base', messageOf(error), 'look at the files under .orch at the base')],
       name,
       files: null,
+      mirror,
+      at: base,
     }
   }
 }

@@ -1,115 +1,27 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
 import type { AgentAdapter, FoundAgent } from '../agents/agent.ts'
 import { newAccount } from '../core/account.ts'
 import { findAssets, makeConfig } from '../config/make-config.ts'
 import { ExternalError } from '../lib/errors.ts'
-import type { Mirror, PushResult } from '../workspace/workspace.ts'
-import type { Check } from './app.ts'
-import { makeDoctor, size } from './doctor.ts'
+import type { Store } from '../store/store.ts'
+import { FACTS, GOOD, NOW, PROJECT, doctor, plain, statuses, unused } from './__fixtures__/doctor.ts'
+import type { DoctorRequest } from './app.ts'
+import { size } from './doctor-host.ts'
 import type { DoctorDeps } from './doctor-parts.ts'
 import { programOf } from './doctor-project.ts'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const SHA = 'a'.repeat(40)
-const NOW = Date.UTC(2026, 0, 2)
-const PROJECT = { id: 'SHOP', name: 'shop', path: '/code/shop', remote: '/shop.git', createdAt: 0 }
-
-interface Setting {
-  clone?: string | null
-  base?: string | null
-  push?: PushResult
-  fetch?: () => never
-  found?: FoundAgent | null
-  change?: Partial<DoctorDeps>
-}
-
-function unused(): never {
-  throw new Error('no test expected this call')
-}
-
-function mirror(setting: Setting): Mirror {
-  const base = setting.base === undefined ? setting.clone : setting.base
-  const given: Partial<Mirror> = {
-    fetchBase: async () => setting.fetch?.() ?? { branch: 'main', sha: SHA },
-    canPush: async () => setting.push ?? { ok: true },
-    readFile: async (_sha, path) => (path === '.orch.yml' ? (base ?? null) : null),
-    listFiles: async () => [],
-  }
-  return new Proxy(given as Mirror, {
-    get: (target, key) => (key in target ? target[key as keyof Mirror] : key === 'then' ? undefined : unused),
-  })
-}
-
-/** What every adapter here has in common. */
-const plain = { tested: null, efforts: [], ownSandbox: null }
-
-async function doctor(setting: Setting = {}): Promise<Map<string, Check>> {
-  const home = mkdtempSync(join(tmpdir(), 'orch-doctor-'))
-  onTestFinished(() => rmSync(home, { recursive: true }))
-  const found: FoundAgent | null =
-    setting.found === undefined ? { path: '/bin/claude', version: '2.1', loggedIn: 'yes', note: '' } : setting.found
-  const claude: AgentAdapter = { ...plain, name: 'claude', find: async () => found, command: unused, parser: unused }
-  const config = setting.clone ?? null
-  const checks = await makeDoctor({
-    home,
-    env: { PATH: '/usr/bin:/bin' },
-    version: '1.0.0',
-    nodeVersion: '24.21.0',
-    facts: {
-      gitVersion: async () => '2.39.5',
-      findRoot: async (dir) => ({ ok: true, root: dir }),
-      originOf: unused,
-      probeOrigin: unused,
-      unsupported: async () => ({ lfs: null, submodules: null, signatures: null }),
-    },
-    sandbox: { kind: 'bubblewrap', version: '0.8', open: [], containsProcesses: true },
-    reader: {
-      projectAt: () => PROJECT,
-      projects: () => [PROJECT],
-      service: () => ({ running: true, pid: 3, since: null }),
-    },
-    now: () => NOW,
-    store: {
-      getAccount: () => null,
-      lastSeq: () => 12,
-      jobSummary: () => ({ ready: 1, delayed: 0, running: 0, nextDueAt: null }),
-    },
-    adapters: { claude },
-    config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['claude'] }),
-    userConfig: () => null,
-    cloneFiles: async () => ({
-      config: config === null ? null : { name: '.orch.yml', text: config },
-      pipelines: [],
-      prompts: {},
-    }),
-    mirror: async () => mirror(setting),
-    diskUse: async () => [{ path: 'mirrors', bytes: 2_048 }],
-    ...setting.change,
-  })({ cwd: '/code/shop' })
-  const byName = new Map(checks.map((check) => [check.name, check]))
-  expect(byName.size).toBe(checks.length)
-  for (const check of checks)
-    expect(check.status === 'ok' ? check.fix : typeof check.fix).toBe(check.status === 'ok' ? null : 'string')
-  return byName
-}
-
-function statuses(checks: Map<string, Check>, status: Check['status']): string[] {
-  return [...checks.values()].filter((check) => check.status === status).map((check) => check.name)
-}
-
-const GOOD = 'verify: ["sh test.sh"]\nagents: { developer: { agent: claude } }\n'
+const ASSETS = join(import.meta.dirname, '..')
 
 test('all is well', async () => {
   const checks = await doctor({ clone: GOOD })
   expect(statuses(checks, 'failed')).toEqual([])
   for (const name of [
     'git.version',
+    'git.features',
     'node.version',
     'sandbox',
+    'kill',
     'home.writable',
     'disk.used',
     'project.clone',
@@ -122,28 +34,42 @@ test('all is well', async () => {
     'project.lfs',
     'project.submodules',
     'project.signatures',
+    'project.branches',
+    'project.pins',
     'agent.claude',
     'orch.version',
     'service.running',
     'service.database',
+    'database.version',
+    'database.integrity',
+    'database.references',
+    'database.settings',
+    'database.size',
+    'database.journal',
+    'service.parked',
+    'service.healed',
+    'drift.steps',
+    'drift.runs',
+    'drift.processes',
+    'drift.workspaces',
+    'drift.read-copies',
+    'drift.logins',
+    'drift.handoffs',
+    'drift.intents',
   ]) {
     expect([name, checks.get(name)?.status]).toEqual([name, 'ok'])
   }
 })
 
 test('an old git, an old Node and no sandbox are named, with what stays open', async () => {
-  const { facts } = {
-    facts: {
-      gitVersion: async () => '2.30.1',
-      findRoot: async (root: string) => ({ ok: true as const, root }),
-      originOf: unused,
-      probeOrigin: unused,
-      unsupported: async () => ({
-        lfs: '.gitattributes',
-        submodules: '.gitmodules',
-        signatures: 'commit.gpgsign is true',
-      }),
-    },
+  const facts = {
+    ...FACTS,
+    gitVersion: async () => '2.30.1',
+    unsupported: async () => ({
+      lfs: '.gitattributes',
+      submodules: '.gitmodules',
+      signatures: 'commit.gpgsign is true',
+    }),
   }
   const checks = await doctor({
     clone: GOOD,
@@ -151,12 +77,16 @@ test('an old git, an old Node and no sandbox are named, with what stays open', a
       facts,
       nodeVersion: '22.4.0',
       home: '/nowhere/at/all',
-      sandbox: { kind: 'none', version: null, open: ['an agent can read your files'], containsProcesses: false },
+      sandbox: {
+        ok: true,
+        value: { kind: 'none', version: null, open: ['an agent can read your files'], ends: 'marker' },
+      },
     },
   })
   expect(statuses(checks, 'failed')).toEqual(['git.version', 'node.version', 'home.writable'])
   expect(statuses(checks, 'warning')).toEqual([
     'sandbox',
+    'kill',
     'disk.free',
     'project.lfs',
     'project.submodules',
@@ -179,10 +109,8 @@ test('an origin that can’t be reached or written is named', async () => {
     clone: GOOD,
     change: {
       facts: {
-        gitVersion: async () => '2.40.0',
+        ...FACTS,
         findRoot: async () => ({ ok: false, text: 'not a git repository' }),
-        originOf: unused,
-        probeOrigin: unused,
         unsupported: unused,
       },
     },
@@ -220,16 +148,12 @@ test('outside of any project, with no service and a broken database', async () =
     projects: () => [PROJECT],
     service: () => ({ running: false, pid: null, since: null }),
   }
-  const store = {
-    getAccount: () => null,
-    lastSeq: () => 0,
-    jobSummary: (): never => {
-      throw new Error('malformed')
-    },
-  }
-  const checks = await doctor({ change: { reader, store } })
+  const checks = await doctor({ books: { reader } })
   expect(statuses(checks, 'warning')).toEqual(['project.registered', 'service.running'])
-  expect(statuses(checks, 'failed')).toEqual(['service.database'])
+  expect(statuses(checks, 'failed')).toEqual([])
+  const broken = await doctor({ change: { books: { ok: false, text: 'the database is damaged' } } })
+  expect(statuses(broken, 'failed')).toEqual(['project.registered', 'service.database'])
+  expect(broken.get('service.database')?.text).toBe('the database is damaged')
 })
 
 test.each([
@@ -266,7 +190,7 @@ test('a command agent without its command is told what to write', async () => {
     clone: 'verify: ["sh test.sh"]\nagents: { developer: { agent: command } }\n',
     change: {
       adapters: { command },
-      config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['command'] }),
+      config: makeConfig({ assets: findAssets(ASSETS), agents: ['command'] }),
     },
   })
   expect(checks.get('agent.command')?.fix).toContain('command: "python3 my-agent.py"')
@@ -277,7 +201,7 @@ test('a command agent whose program is not there is named before a run fails', a
   const command: AgentAdapter = { ...plain, name: 'command', find: async () => shell, command: unused, parser: unused }
   const change = {
     adapters: { command },
-    config: makeConfig({ assets: findAssets(join(here, '..')), agents: ['command'] }),
+    config: makeConfig({ assets: findAssets(ASSETS), agents: ['command'] }),
   }
   const clone = (run: string): string => `verify: none\nagents: { developer: { agent: command, command: "${run}" } }\n`
   const missing = (await doctor({ clone: clone('no-such-agent --fast'), change })).get('agent.command')
@@ -293,7 +217,7 @@ function agentsOf(found: Record<string, FoundAgent | null>, more: Partial<AgentA
     name,
     { ...plain, name, find: async () => one, command: unused, parser: unused, ...more },
   ])
-  const config = makeConfig({ assets: findAssets(join(here, '..')), agents: Object.keys(found) })
+  const config = makeConfig({ assets: findAssets(ASSETS), agents: Object.keys(found) })
   return { adapters: Object.fromEntries(adapters), config }
 }
 
@@ -311,13 +235,14 @@ test('a version outside of those that were tested is a warning that names them',
 
 test('an account that is limited or whose agent keeps failing is shown, with until when', async () => {
   const state = { ...newAccount('claude'), limitedUntil: NOW + 60_000, limitReason: 'agent-rate-limit' }
-  const store = {
-    lastSeq: () => 0,
-    jobSummary: () => ({ ready: 0, delayed: 0, running: 0, nextDueAt: null }),
-    getAccount: (id: string) => (id === 'claude' ? { version: 1, state } : null),
+  const limited: Partial<Store> = {
+    getAccount: (id) => (id === 'claude' ? { version: 1, state } : null),
   }
-  const change = { ...agentsOf({ claude: FOUND, codex: FOUND }), store }
-  const checks = await doctor({ clone: GOOD, change })
+  const checks = await doctor({
+    clone: GOOD,
+    change: agentsOf({ claude: FOUND, codex: FOUND }),
+    books: { store: limited as Store },
+  })
   expect(checks.get('agent.claude.account')).toMatchObject({
     status: 'warning',
     text: 'claude is limited until 2026-01-02T00:01:00.000Z (rate limit)',
@@ -353,4 +278,31 @@ test("a person's part for this project counts", async () => {
   })
   const change = { ...agentsOf({ claude: FOUND, codex: null }), userConfig }
   expect(statuses(await doctor({ clone: 'verify: ["sh test.sh"]\n', change }), 'failed')).toEqual(['agent.codex'])
+})
+
+test('only the profiles asked for are looked at; the agents are still judged by the project', async () => {
+  const names = async (...profiles: DoctorRequest['profiles']) => [
+    ...new Set([...(await doctor({ clone: GOOD, found: null }, { profiles })).values()].map((check) => check.profile)),
+  ]
+  expect(await names('host')).toEqual(['host'])
+  expect(await names('service', 'host')).toEqual(['host', 'service'])
+  const agents = await doctor({ clone: GOOD, found: null }, { profiles: ['agents'] })
+  expect([...agents.keys()]).toEqual(['agent.claude'])
+  expect(agents.get('agent.claude')?.status).toBe('failed')
+})
+
+test('a git that can’t do what is needed fails, although its version would do', async () => {
+  const tryGit = async () => ({ tried: ['push'], problem: 'merge without a checkout: usage' })
+  const checks = await doctor({ clone: GOOD, change: { facts: { ...FACTS, tryGit } } })
+  expect(statuses(checks, 'failed')).toEqual(['git.features'])
+  expect(checks.get('git.features')?.text).toContain('merge without a checkout')
+})
+
+test('a sandbox that was asked for and can’t be had is a failed check', async () => {
+  const checks = await doctor({
+    clone: GOOD,
+    change: { sandbox: { ok: false, text: 'ORCH_SANDBOX=unshare is not here' } },
+  })
+  expect(statuses(checks, 'failed')).toEqual(['sandbox'])
+  expect(checks.has('kill')).toBe(false)
 })

@@ -1,144 +1,132 @@
-// `orch doctor`: looks at everything a task will need and says what is missing before the night does.
-// Invariant: changes nothing but the mirror's fetched refs; a check that can't be made is never `ok`.
+// `orch doctor`: looks at everything a task will need and says what is missing before the night does; mends what is safe.
+// Invariant: without `fix` it changes nothing but the mirror's fetched refs; a check that can't be made is never `ok`;
+// what a service might be at is mended only under the service's own lock.
 
-import { access, constants, statfs } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { messageOf } from '../lib/errors.ts'
-import type { Project } from '../store/store.ts'
-import type { SandboxMeans } from '../workspace/workspace.ts'
-import type { Check } from './app.ts'
+import type { DoctorReport, DoctorRequest, Profile } from './app.ts'
 import { checkAgents } from './doctor-agents.ts'
-import { type DoctorDeps, reporter } from './doctor-parts.ts'
+import { checkBranches } from './doctor-branches.ts'
+import { checkIntents, checkPlaces } from './doctor-drift.ts'
+import { checkHost, checkProbes } from './doctor-host.ts'
+import { type DoctorDeps, type Finding, type Mended, reporter } from './doctor-parts.ts'
 import { type ProjectLook, checkProject } from './doctor-project.ts'
+import { checkRuns, checkSteps } from './doctor-runs.ts'
+import { checkDatabase, checkQueue, checkService } from './doctor-service.ts'
+import { MARKER } from './settle-restore.ts'
+
+export type Doctor = (request: DoctorRequest) => Promise<DoctorReport>
 
 /** Makes the doctor. Each call looks anew; it never throws for what it finds. */
-export function makeDoctor(deps: DoctorDeps): (request: { cwd: string }) => Promise<Check[]> {
-  return async ({ cwd }) => {
-    const project = deps.reader.projectAt(cwd)
-    const [host, look] = await Promise.all([checkHost(deps), lookAtProject(deps, project)])
-    return [...host, ...look.checks, ...(await checkAgents(deps, look)), ...checkService(deps)]
+export function makeDoctor(deps: DoctorDeps): Doctor {
+  return async (request) => {
+    const looks = looksFor(deps, request)
+    return request.fix ? mendAll(deps, looks) : report(await Promise.all(looks.map((look) => look())))
   }
 }
 
-/** merge-tree --write-tree, without which nothing lands, came with git 2.38. */
-const GIT_MIN = [2, 38] as const
-const NODE_MIN = [24, 0] as const
-/** A mirror, a few workspaces and their caches; below the second nothing should start. */
-const DISK_WARN_BYTES = 5 * 2 ** 30
-const DISK_FAIL_BYTES = 2 ** 29
+/** A part of the doctor: may be called again, and then tells what is so by then. */
+type Look = () => Promise<Finding[]>
 
-async function checkHost(deps: DoctorDeps): Promise<Check[]> {
-  const { ok, failed } = reporter('host')
-  const git = await deps.facts.gitVersion()
-  const node = deps.nodeVersion
-  return [
-    git === null
-      ? failed('git.version', "git can't be run", 'install git 2.38 or newer')
-      : atLeast(git, GIT_MIN)
-        ? ok('git.version', `git ${git}`)
-        : failed('git.version', `git ${git} is too old`, 'install git 2.38 or newer'),
-    atLeast(node, NODE_MIN)
-      ? ok('node.version', `Node ${node}`)
-      : failed('node.version', `Node ${node} is too old`, 'install Node 24 or newer'),
-    sandboxCheck(deps.sandbox),
-    await homeCheck(deps.home),
-    await diskFree(deps.home),
-    await diskUsed(deps),
-  ]
+function looksFor(deps: DoctorDeps, { cwd, profiles }: DoctorRequest): Look[] {
+  let looked: Promise<ProjectLook> | undefined
+  const project = (): Promise<ProjectLook> => (looked ??= lookAtProject(deps, cwd))
+  const byProfile: Record<Profile, Look[]> = {
+    host: [() => checkHost(deps), () => checkProbes(deps)],
+    project: [
+      async () => (await project()).checks.map((check) => ({ check })),
+      async () => branchesOf(deps, await project()),
+    ],
+    agents: [async () => (await checkAgents(deps, await project())).map((check) => ({ check }))],
+    // What is mended first may be what the next one looks at.
+    service: [
+      () => checkService(deps),
+      () => checkDatabase(deps),
+      () => checkQueue(deps),
+      () => checkSteps(deps),
+      () => checkRuns(deps),
+      () => checkPlaces(deps),
+      () => checkIntents(deps),
+    ],
+  }
+  return (Object.keys(byProfile) as Profile[]).flatMap((name) => (profiles.includes(name) ? byProfile[name] : []))
 }
 
-function atLeast(version: string, min: readonly [number, number]): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major > min[0] || (major === min[0] && minor >= min[1])
+function report(findings: Finding[][], mended: Mended = { fixed: [], notFixed: [] }): DoctorReport {
+  return { checks: findings.flat().map(({ check }) => check), ...mended }
 }
 
-function sandboxCheck(means: SandboxMeans): Check {
-  const { ok, warning } = reporter('host')
-  const name = `${means.kind}${means.version ? ` ${means.version}` : ''}`
-  if (means.open.length === 0) return ok('sandbox', `${name}: a probe run in it succeeded`)
-  const fix =
-    'install bubblewrap (bwrap) and allow user namespaces; until then run agents only on repositories and issues you trust'
-  return warning(
-    'sandbox',
-    `${means.kind === 'none' ? 'no sandbox could be started' : name}; this stays open: ${means.open.join('; ')}`,
-    fix,
-  )
-}
-
-async function homeCheck(home: string): Promise<Check> {
-  const { ok, failed } = reporter('host')
+/** Part by part: looked at, mended, looked at again. */
+async function mendAll(deps: DoctorDeps, looks: Look[]): Promise<DoctorReport> {
+  const mended: Mended = { fixed: [], notFixed: [] }
+  const { lock, why } = takeLock(deps)
+  let held = false
   try {
-    await access(home, constants.R_OK | constants.W_OK | constants.X_OK)
-    return ok('home.writable', `${home} can be written`)
-  } catch (error) {
-    return failed('home.writable', messageOf(error), 'check who owns ORCH_HOME, or set it to another folder')
+    const findings: Finding[][] = []
+    for (const look of looks) {
+      const found = await look()
+      const mends = found.flatMap(({ mend }) => mend ?? [])
+      const may = mends.filter((mend) => lock !== null || !mend.alone)
+      held ||= may.length < mends.length
+      for (const mend of may) {
+        const { fixed, notFixed } = await mend.run()
+        mended.fixed.push(...fixed)
+        mended.notFixed.push(...notFixed)
+      }
+      findings.push(may.length > 0 ? await look() : found)
+    }
+    if (held) mended.notFixed.push(why)
+    return report(findings, mended)
+  } finally {
+    lock?.release()
   }
 }
 
-async function diskFree(home: string): Promise<Check> {
-  const { ok, warning, failed } = reporter('host')
+/** While it is held no service begins, and none is there: what nobody follows now, nobody will. */
+function takeLock(deps: DoctorDeps): { lock: { release(): void } | null; why: string } {
+  // What the books of a backup don't know is looked for in the world first: until then it only looks like drift.
+  if (existsSync(join(deps.home, MARKER)))
+    return { lock: null, why: 'a restore has not been settled yet: run `orch up` first, then `orch doctor --fix`' }
   try {
-    const { bavail, bsize } = await statfs(home)
-    const bytes = bavail * bsize
-    const text = `${size(bytes)} free where ${home} is`
-    if (bytes >= DISK_WARN_BYTES) return ok('disk.free', text)
-    const fix = 'make room, or set ORCH_HOME to a folder on a larger disk'
-    return bytes >= DISK_FAIL_BYTES ? warning('disk.free', text, fix) : failed('disk.free', text, fix)
+    const lock = deps.lock()
+    const pid = deps.books.ok ? deps.books.value.reader.service().pid : null
+    const who =
+      pid === null ? 'another `orch doctor --fix` or `orch up` is at work here' : `orch up runs here (pid ${pid})`
+    return {
+      lock,
+      why: `${who} and mends much of this itself: what it leaves is mended by \`orch doctor --fix\` when it is stopped`,
+    }
   } catch (error) {
-    return warning('disk.free', `free space can't be told: ${messageOf(error)}`, 'check the disk by hand')
+    return {
+      lock: null,
+      why: `nothing was mended that a service might be at: its lock can't be had: ${messageOf(error)}`,
+    }
   }
 }
 
-async function diskUsed(deps: DoctorDeps): Promise<Check> {
-  const { ok, warning } = reporter('host')
-  try {
-    const uses = await deps.diskUse()
-    const total = uses.reduce((sum, use) => sum + use.bytes, 0)
-    const largest = uses
-      .toSorted((a, b) => b.bytes - a.bytes)
-      .slice(0, 3)
-      .filter((use) => use.bytes > 0)
-    const detail = largest.length === 0 ? '' : ` (${largest.map((use) => `${use.path} ${size(use.bytes)}`).join(', ')})`
-    return ok('disk.used', `Orch uses ${size(total)}${detail}`)
-  } catch (error) {
-    return warning('disk.used', `what Orch uses can't be told: ${messageOf(error)}`, `look into ${deps.home}`)
+async function lookAtProject(deps: DoctorDeps, cwd: string): Promise<ProjectLook> {
+  const { warning, failed } = reporter('project')
+  const nothing = { policy: null, missingPrograms: [], place: null }
+  if (!deps.books.ok) {
+    const text = "no project can be looked at: the database can't be opened"
+    return { checks: [failed('project.registered', text, 'see service.database')], ...nothing }
   }
-}
-
-export function size(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
-  const value = bytes / 2 ** (10 * power)
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`
-}
-
-async function lookAtProject(deps: DoctorDeps, project: Project | null): Promise<ProjectLook> {
+  const { reader } = deps.books.value
+  const project = reader.projectAt(cwd)
   if (project) return checkProject(deps, project)
-  const known = deps.reader.projects().map((one) => one.id)
+  const known = reader.projects().map((one) => one.id)
   const check =
     known.length === 0
-      ? reporter('project').warning('project.registered', 'no project is registered', 'run `orch init` in a clone')
-      : reporter('project').warning(
+      ? warning('project.registered', 'no project is registered', 'run `orch init` in a clone')
+      : warning(
           'project.registered',
           `this folder belongs to no project (known: ${known.join(', ')})`,
           "run `orch doctor` in a project's clone",
         )
-  return { checks: [check], policy: null, missingPrograms: [] }
+  return { checks: [check], ...nothing }
 }
 
-function checkService(deps: DoctorDeps): Check[] {
-  const { ok, warning, failed } = reporter('service')
-  const service = deps.reader.service()
-  const running = service.running
-    ? ok('service.running', `orch up is running (pid ${service.pid}, since ${service.since ?? 'unknown'})`)
-    : warning('service.running', 'orch up is not running: tasks wait', 'run `orch up`')
-  return [ok('orch.version', `orch ${deps.version}`), running, databaseCheck()]
-
-  function databaseCheck(): Check {
-    try {
-      const { ready, delayed, running: busy } = deps.store.jobSummary()
-      return ok('service.database', `opens; ${deps.store.lastSeq()} events, ${ready + delayed + busy} open jobs`)
-    } catch (error) {
-      return failed('service.database', `can't be read: ${messageOf(error)}`, `check ${deps.home}/orch.db`)
-    }
-  }
+async function branchesOf({ books }: DoctorDeps, { place }: ProjectLook): Promise<Finding[]> {
+  return books.ok && place ? checkBranches({ books: books.value, ...place }) : []
 }

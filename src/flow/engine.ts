@@ -5,7 +5,7 @@ import { newAccount } from '../core/account.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, State } from '../core/draft.ts'
 import type { Actor, Command } from '../core/messages.ts'
-import { type Refusal, refuse } from '../core/refusals.ts'
+import { type Refusal, type RefusalCode, refuse } from '../core/refusals.ts'
 import { newRepository } from '../core/repository.ts'
 import type { Task } from '../core/task.ts'
 import type { AggregateChange, Commit, Fence, RunWrite, Store } from '../store/store.ts'
@@ -50,7 +50,11 @@ export function makeEngine(deps: { store: Store; now: () => number; wake: () => 
         wake()
         return answer(decision.state.task)
       }
-      if (result.because === 'duplicate') return answer(loaded.state.task)
+      if (result.because === 'duplicate') {
+        // The same issue has an open task under another id.
+        if (command.type === 'open-task' && !loaded.state.task) return refused('task-exists')
+        return answer(loaded.state.task)
+      }
       if (result.because === 'stale-lease') return { ok: false, because: 'stale-lease' }
     }
     throw new Error(`${command.type} on ${command.task} lost ${MAX_RACES} races in a row`)
@@ -60,7 +64,11 @@ export function makeEngine(deps: { store: Store; now: () => number; wake: () => 
 }
 
 function answer(task: Task | null): Submitted {
-  return task ? { ok: true, task } : { ok: false, because: 'refused', refusal: refuse('no-such-task').refusal }
+  return task ? { ok: true, task } : refused('no-such-task')
+}
+
+function refused(code: RefusalCode): Submitted {
+  return { ok: false, because: 'refused', refusal: refuse(code).refusal }
 }
 
 interface Loaded {

@@ -9,6 +9,7 @@
 
 import type { Command } from '../core/messages.ts'
 import type { Capabilities } from './capabilities.ts'
+import { makeAwaitHandler } from './await.ts'
 import { makeDispatch, StepOver, StepTrouble } from './dispatch.ts'
 import type { Engine } from './engine.ts'
 import { makeHousekeeping } from './housekeeping.ts'
@@ -16,7 +17,9 @@ import { makeJudgeHandler } from './judge.ts'
 import { makeLandHandler } from './land.ts'
 import { makePublishHandler } from './publish.ts'
 import { makeRunHandler } from './run.ts'
+import { requireSettled } from './settle-restore.ts'
 import { makeStartRun } from './start-run.ts'
+import { makeTellHandler } from './tell.ts'
 import { makeVerifier } from './verifier.ts'
 import { type Handler, type Handlers, Interrupted } from './worker.ts'
 
@@ -29,10 +32,21 @@ export function makeHandlers(capabilities: Capabilities, engine: Engine): Handle
     run: step(makeRunHandler({ capabilities, engine, startRun: makeStartRun({ ...capabilities, dispatch }) })),
     judge: step(makeJudgeHandler({ ...capabilities, dispatch, verifier })),
     publish: step(makePublishHandler(capabilities, dispatch)),
-    land: step(makeLandHandler({ capabilities, dispatch, verifier })),
+    await: step(makeAwaitHandler(capabilities)),
+    tell: makeTellHandler(capabilities),
+    land: step(onceSettled(capabilities, makeLandHandler({ capabilities, dispatch, verifier }))),
     'stop-run': housekeeping.stopRun,
     'release-dependants': housekeeping.releaseDependants,
     clean: housekeeping.clean,
+  }
+}
+
+/** After a restore main may hold what the books don't know: nothing is landed before that was looked up. */
+function onceSettled(capabilities: Capabilities, handler: Handler): Handler {
+  return async (job, context) => {
+    const task = capabilities.store.getTask(job.effect.task)?.state
+    await requireSettled(capabilities, task?.project ?? '')
+    return handler(job, context)
   }
 }
 

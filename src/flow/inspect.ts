@@ -44,6 +44,7 @@ export async function inspectTask(
       openedAt: iso(row.openedAt),
       settledAt: row.settledAt === null ? null : iso(row.settledAt),
     })),
+    faults: store.faultsOf(id),
     jobs: store.jobsOf(id).map((job) => ({ ...job, runAt: iso(job.runAt) })),
     events: { count: events.length, byType },
     places: await placesOf(capabilities, id),

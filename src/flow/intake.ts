@@ -2,17 +2,17 @@
 
 import { firstStage } from '../core/pipeline.ts'
 import type { Actor, Command } from '../core/messages.ts'
+import { type RefusalCode, refuse } from '../core/refusals.ts'
 import { UserError } from '../lib/errors.ts'
 import type { Project } from '../store/store.ts'
 import type { ResolvedProject } from '../config/config.ts'
 import type { AddTask, TaskAction } from './app.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Engine, Submitted } from './engine.ts'
+import { BODY_MAX_BYTES, TITLE_MAX } from './entry-check.ts'
 import { closeEndedDependencies } from './reconcile.ts'
-
-/** The title's limit is QG-0's; the body's keeps a prompt within what every agent takes. */
-const TITLE_MAX = 200
-const BODY_MAX_BYTES = 256 * 1024
+import { findReopened, noteReopened } from './reopened.ts'
+import { hashOf } from './request-approval.ts'
 
 export interface Intake {
   /** Opens a task. Throws UserError for what a task can't be made of. */
@@ -89,15 +89,63 @@ async function resolveClone(deps: IntakeDeps, project: Project, pipeline: string
 }
 
 async function act(deps: IntakeDeps, action: TaskAction, actor: Actor): Promise<Submitted> {
-  const { engine } = deps
-  return engine.submit(await commandOf(deps, action), {
-    actor,
-    cause: `command:${action.type}`,
-    correlation: deps.newId(),
-  })
+  const { engine, store } = deps
+  if (action.type === 'reopen') return reopen(deps, action.task, actor)
+  const by = { actor, cause: `command:${action.type}`, correlation: deps.newId() }
+  const unparked = action.type === 'retry' ? await store.unpark(action.task) : []
+  const submitted = await engine.submit(await commandOf(deps, action), by)
+  const task = store.getTask(action.task)?.state
+  // Beside its steps something was put aside: that was to be retried, also of a task that has ended.
+  if (unparked.length === 0 || submitted.ok || !task) return submitted
+  deps.wake()
+  return { ok: true, task }
 }
 
-async function commandOf(deps: IntakeDeps, action: TaskAction): Promise<Command> {
+/**
+ * A cancelled task is never left (S12): its issue gets a new task, which starts from scratch. The tracker is asked how the
+ * issue stands, since a closing of before is overruled by this, and a later one is not. Throws UserError, ExternalError.
+ */
+async function reopen(deps: IntakeDeps, id: string, actor: Actor): Promise<Submitted> {
+  const { engine, store } = deps
+  const old = store.getTask(id)?.state
+  if (!old) return refused('no-such-task')
+  if (old.status !== 'cancelled') return refused('not-cancelled')
+  const project = store.listProjects().find((p) => p.id === old.project)
+  if (!project)
+    throw new UserError(3, 'no-project', `project ${old.project} is not registered any more; see \`orch project add\``)
+  const { policy } = await resolveClone(deps, project, old.pipeline || null)
+  const { title, body, labels, priority, creator, origin } = old
+  const issue = await findReopened(deps.trackerOf, { project, origin })
+  const task = `${project.id}-${await store.nextNumber(project.id)}`
+  if (issue) await noteReopened(store, { project: project.id, task, issue, at: deps.now() })
+  const opened = await engine.submit(
+    {
+      type: 'open-task',
+      task,
+      project: project.id,
+      origin,
+      title,
+      body,
+      labels,
+      priority,
+      creator,
+      dependsOn: old.dependsOn,
+      openDeps: old.dependsOn.filter((dependency) => isOpen(deps, dependency)),
+      pipeline: policy.pipeline.name,
+      firstStage: firstStage(policy.pipeline).name,
+      parallel: policy.limits.parallel,
+    },
+    { actor, cause: 'command:reopen', correlation: deps.newId() },
+  )
+  if (issue && !opened.ok) await noteReopened(store, { project: project.id, task, issue: null, at: deps.now() })
+  return opened
+}
+
+function refused(code: RefusalCode): Submitted {
+  return { ok: false, because: 'refused', refusal: refuse(code).refusal }
+}
+
+async function commandOf(deps: IntakeDeps, action: Exclude<TaskAction, { type: 'reopen' }>): Promise<Command> {
   switch (action.type) {
     case 'edit': {
       if (action.title !== undefined || action.body !== undefined)
@@ -106,9 +154,22 @@ async function commandOf(deps: IntakeDeps, action: TaskAction): Promise<Command>
     }
     case 'retry':
       return { ...action, parallel: await parallelOf(deps, action.task) }
+    case 'approve': {
+      const { token, ...rest } = action
+      return token === undefined ? rest : { ...rest, tokenHash: hashOf(token) }
+    }
+    case 'reroute':
+      checkAgent(deps, action.agent)
+      return action
     default:
       return action
   }
+}
+
+function checkAgent({ adapters }: IntakeDeps, agent: string | null): void {
+  if (agent === null || Object.hasOwn(adapters, agent)) return
+  const known = Object.keys(adapters).join(', ')
+  throw new UserError(2, 'no-such-agent', `there is no agent ${agent}; there are ${known}`)
 }
 
 /** Capacity of the project's lane, when it can be told; a broken configuration must not stop a retry. */

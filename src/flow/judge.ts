@@ -1,7 +1,7 @@
 // Judging a stage: each of its gates collects evidence, a verdict is bound to the head and the configuration.
 // Invariant: a costly gate is skipped only when a cheap one has failed; what was not judged is not a pass (S8).
 
-import type { GateName } from '../core/pipeline.ts'
+import type { AwaitGateName, GateName } from '../core/pipeline.ts'
 import type { Judgement, Verdict } from '../core/verdict.ts'
 import { approvalOf } from '../core/task.ts'
 import type { Gate, GateInput, Handoff } from '../gates/gate.ts'
@@ -39,10 +39,9 @@ async function inputOf(
   place: Place,
   at: { sha: string; runId: string; context: JobContext },
 ): Promise<GateInput> {
-  const { home } = deps
   const { task, mirror, policy, stage, base, project } = place
   const baseSha = (await mirror.mergeBase(base.sha, at.sha)) ?? base.sha
-  const dir = await findHandoffDir(home, at.runId)
+  const dir = await findHandoffDir(deps, at.runId)
   const handoff: Handoff = dir
     ? await deps.readHandoff(dir)
     : { ok: false, problem: 'no handoff directory was made for this run' }
@@ -78,7 +77,7 @@ async function inputOf(
 }
 
 async function collectAll(deps: JudgeDeps, place: Place, input: GateInput): Promise<Verdict[]> {
-  const gates = place.stage.gates.map((name) => deps.gates[name])
+  const gates = place.stage.gates.flatMap((name) => (isAwaited(name) ? [] : [deps.gates[name]]))
   const verdicts: Verdict[] = []
   for (const gate of [...gates.filter((g) => !g.costly), ...gates.filter((g) => g.costly)]) {
     if (gate.costly && verdicts.some((verdict) => verdict.result === 'fail')) continue
@@ -89,6 +88,11 @@ async function collectAll(deps: JudgeDeps, place: Place, input: GateInput): Prom
     verdicts.push(verdict)
   }
   return verdicts
+}
+
+/** A pipeline that has one at an agent's stage is refused when it is read. */
+function isAwaited(name: GateName): name is AwaitGateName {
+  return name === 'ci' || name === 'reviews'
 }
 
 function bind(deps: JudgeDeps, place: Place, gate: GateName, facts: { judgement: Judgement; sha: string }): Verdict {
@@ -115,7 +119,7 @@ function evidenceOf(deps: JudgeDeps, place: Place, verdict: Verdict, run: { runI
 
 /** A readable review is shown with the change, whichever way it went. */
 async function recordReview(deps: JudgeDeps, place: Place, verdict: Verdict, run: { runId: string }): Promise<void> {
-  const { forge, now, store } = deps
+  const { now, store } = deps
   const change = store.getChange(place.task.id)
   if (!change || (verdict.result !== 'pass' && verdict.result !== 'fail')) return
   const review: ReviewRow = {
@@ -127,7 +131,7 @@ async function recordReview(deps: JudgeDeps, place: Place, verdict: Verdict, run
     text: [verdict.note, ...verdict.findings.map((finding) => `[${finding.severity}] ${finding.text}`)].join('\n'),
     at: now(),
   }
-  await forge.addReview(review)
+  await deps.forgeOf(place.project).addReview(review)
 }
 
 /** A gate that fails open says so in its note; one that fails closed stays unknown. */

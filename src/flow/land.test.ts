@@ -40,7 +40,7 @@ async function takeUp(world: ReturnType<typeof atLanding>, main: { holds: boolea
     effect: { kind: 'land' as const, task: 'T-1', epoch },
     lane: '',
     token: 1,
-    claims: 1,
+    failures: 0,
     leaseUntil: 0,
   }
   const context: JobContext = { job, signal: new AbortController().signal, submit }

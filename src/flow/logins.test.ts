@@ -8,6 +8,7 @@ import { claudeAdapter } from '../agents/claude.ts'
 import { lendCredentials, takeBackCredentials, writeSettings } from '../agents/credentials.ts'
 import { NO_USAGE } from '../core/run.ts'
 import { OPEN, taskIn, when, world } from '../core/test-spec.ts'
+import { diskFiles } from '../lib/files.ts'
 import type { RunRow } from '../store/store.ts'
 import { configDirOf, removeLogins } from './logins.ts'
 
@@ -42,6 +43,7 @@ test('a login refreshed by one role is given back, then every copy is removed; t
   const deps = {
     home: join(dir, 'home'),
     env: { HOME: join(dir, 'user') },
+    files: diskFiles,
     adapters: { claude: claudeAdapter },
     credentials: { lend: lendCredentials, writeSettings, takeBack: takeBackCredentials },
     store: { listRuns: () => runs },

@@ -2,7 +2,6 @@
 // role of a task, so that one that takes over sees nothing of the other's.
 // Invariant: what was refreshed goes back before a copy is removed, and no copy outlives its task.
 
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { programOf } from '../core/policy.ts'
 import type { Task } from '../core/task.ts'
@@ -17,7 +16,10 @@ export function configDirOf(home: string, of: { task: string; role: string; agen
 }
 
 /** Gives a login that the agent refreshed back to the person. Nothing there is fine; may be called again. */
-export async function takeBackLogin(deps: LoginDeps, of: { task: Task; role: string; agent: string }): Promise<void> {
+export async function takeBackLogin(
+  deps: LoginDeps,
+  of: { task: Pick<Task, 'id' | 'policy'>; role: string; agent: string },
+): Promise<void> {
   const { adapters, home, credentials, env } = deps
   const { task, role, agent } = of
   const configDir = configDirOf(home, { task: task.id, role, agent })
@@ -27,9 +29,26 @@ export async function takeBackLogin(deps: LoginDeps, of: { task: Task; role: str
   if (command) await credentials.takeBack(command.credentials, configDir)
 }
 
+/**
+ * The same as far as the folders tell it, for a task that is not on the books: `ROLE-AGENT` each, and no agent's name has a
+ * dash. Only when none of its runs lives.
+ */
+export async function removeUnknownLogins(deps: LoginDeps & Pick<Capabilities, 'files'>, task: string): Promise<void> {
+  const folder = join(deps.home, 'logins', task)
+  for (const name of await deps.files.list(folder).catch(() => [])) {
+    const dash = name.lastIndexOf('-')
+    const [role, agent] = [name.slice(0, dash), name.slice(dash + 1)]
+    await takeBackLogin(deps, { task: { id: task, policy: null }, role, agent })
+  }
+  await deps.files.removeDir(folder)
+}
+
 /** Ends what a task's agents were lent: taken back, then removed. Only when none of its runs lives. */
-export async function removeLogins(deps: LoginDeps & { store: Pick<Store, 'listRuns'> }, task: Task): Promise<void> {
-  const { store, home } = deps
+export async function removeLogins(
+  deps: LoginDeps & Pick<Capabilities, 'files'> & { store: Pick<Store, 'listRuns'> },
+  task: Task,
+): Promise<void> {
+  const { store, home, files } = deps
   for (const { role, agent } of store.listRuns({ task: task.id })) await takeBackLogin(deps, { task, role, agent })
-  await rm(join(home, 'logins', task.id), { recursive: true, force: true, maxRetries: 3 })
+  await files.removeDir(join(home, 'logins', task.id))
 }

@@ -8,7 +8,7 @@ import type {
   Answer,
   App,
   ChangeStat,
-  Check,
+  ConfigProblem,
   DiffFile,
   InitRequest,
   InitResult,
@@ -19,9 +19,12 @@ import type {
 } from './app.ts'
 import type { Capabilities } from './capabilities.ts'
 import { accountView, heldBy, versionWithin } from './agent-state.ts'
+import { makeDeliveryActions } from './delivery-actions.ts'
 import { openDemoTasks } from './demo.ts'
 import { openTrialTask } from './trial.ts'
 import type { Engine, Submitted } from './engine.ts'
+import { makeOutsideApp, needProject } from './app-outside.ts'
+import { exportTask } from './export-task.ts'
 import { inspectTask } from './inspect.ts'
 import { makeIntake } from './intake.ts'
 import { readLogs, streamRun } from './run-logs.ts'
@@ -35,9 +38,9 @@ export interface AppParts {
   reader: Reader
   lock: ServiceDeps['lock']
   onError: (error: unknown) => void
+  settleRestore: ServiceDeps['settleRestore']
   init: (request: InitRequest) => Promise<InitResult>
-  addProject: (request: { path: string; prefix: string | null }) => Promise<InitResult>
-  doctor: (request: { cwd: string }) => Promise<Check[]>
+  addProject: App['addProject']
   /** Makes the demo's sample repository in a folder. */
   makeSample: (dir: string) => Promise<{ clone: string; remote: string }>
   demoLog: (remote: string) => Promise<string>
@@ -85,26 +88,25 @@ export function makeApp(parts: AppParts): App {
         .map((line) => line.id),
     init: parts.init,
     addProject: parts.addProject,
+    ...makeOutsideApp({ capabilities, engine, changeStat: (task) => changeStat(capabilities, task) }),
     removeProject: (id) => removeProject(capabilities, id),
-    doctor: parts.doctor,
     agents: (cwd) => listAgents(capabilities, { reader, cwd }),
     pipelines: (cwd) => listPipelines(capabilities, { reader, cwd }),
     validatePipeline: (file) => capabilities.validatePipelineFile(file),
     configCheck: async (cwd) => {
       const resolution = await resolveHere(capabilities, { reader, cwd })
-      return resolution.ok ? [] : resolution.problems
+      const known = resolution.ok ? [] : resolution.problems
+      // A person's file was looked at as a whole already.
+      const isKnown = (one: ConfigProblem): boolean =>
+        known.some(({ file, key }) => file === one.file && key === one.key)
+      return [...known, ...webhooksHere(capabilities).problems.filter((one) => !isKnown(one))]
     },
     configExplain: async (cwd, key) => {
       const resolution = await resolveHere(capabilities, { reader, cwd })
-      if (!resolution.ok) {
-        const [first] = resolution.problems
-        throw new UserError(
-          1,
-          'bad-config',
-          `the configuration can't be read: ${first?.file}:${first?.line ?? 0}: ${first?.key}: ${first?.text}; see \`orch config check\``,
-        )
-      }
-      return resolution.project.sources.filter(
+      if (!resolution.ok) throw badConfig(resolution.problems[0])
+      const { sources, problems } = webhooksHere(capabilities)
+      if (problems[0]) throw badConfig(problems[0])
+      return [...resolution.project.sources, ...sources].filter(
         (source) => key === null || source.key === key || source.key.startsWith(`${key}.`),
       )
     },
@@ -114,12 +116,14 @@ export function makeApp(parts: AppParts): App {
     stream: (request) => streamRun(capabilities, request),
     logs: (request) => readLogs(capabilities, request),
     inspect: (task, options) => inspectTask({ capabilities, reader }, { task, ...options }),
+    exportTask: (task) => exportTask(capabilities, { reader, task }),
     placeOf: async (task) => {
       const folder = store.getTask(task) ? capabilities.workspaces.find(task)?.path : undefined
       return folder === undefined ? null : { kind: 'folder', target: folder }
     },
     diskUse: () => capabilities.workspaces.diskUse(),
-    up: (options) => runService({ capabilities, engine, lock: parts.lock, onError: parts.onError }, options),
+    ...makeDeliveryActions(capabilities),
+    up: (options) => runService({ ...parts, capabilities, engine }, options),
     ...makeSamples(parts, { reader, addTask }),
     conformance: parts.conformance,
     close: parts.close,
@@ -150,14 +154,15 @@ function makeSamples(
   }
 }
 
-async function removeProject(capabilities: Capabilities, id: string): Promise<{ openTasks: number; removed: boolean }> {
-  const { store } = capabilities
-  if (!store.listProjects().some((project) => project.id === id))
-    throw new UserError(3, 'no-project', `there is no project ${id}; see \`orch project list\``)
+async function removeProject(capabilities: Capabilities, id: string): ReturnType<App['removeProject']> {
+  const { store, clones } = capabilities
+  const project = needProject(capabilities, id)
   const counts = store.countTasks(id)
   const openTasks = counts.queued + counts.running + counts.waiting + counts.blocked + counts.needs_review
-  if (openTasks > 0) return { openTasks, removed: false }
-  return { openTasks, removed: await store.removeProject(id) }
+  if (openTasks > 0) return { openTasks, removed: false, clone: 'untouched' }
+  const removed = await store.removeProject(id)
+  if (!clones.isManaged(project.path)) return { openTasks, removed, clone: 'untouched' }
+  return { openTasks, removed, clone: (await clones.remove(project.path)) ? 'removed' : 'kept' }
 }
 
 /** A broken configuration hides no agent: it is looked for where it usually is. */
@@ -212,6 +217,8 @@ async function listPipelines(capabilities: Capabilities, at: { reader: Reader; c
   }))
 }
 
+const webhooksHere = ({ config, userConfig, env }: Capabilities) => config.webhooks({ user: userConfig(), env })
+
 /** A change as its reviewer sees it: against the point where it left the base. Null before there is one. */
 async function findChange(capabilities: Capabilities, id: string) {
   const { store, workspaces } = capabilities
@@ -234,4 +241,9 @@ async function changeStat(capabilities: Capabilities, id: string): Promise<Chang
   const files = await change.mirror.diffFiles(base, head)
   const sum = (count: (file: DiffFile) => number): number => files.reduce((total, file) => total + count(file), 0)
   return { base, head, files, addedLines: sum((f) => f.addedLines), deletedLines: sum((f) => f.deletedLines) }
+}
+
+function badConfig(first: ConfigProblem | undefined): UserError {
+  const where = `${first?.file}:${first?.line ?? 0}: ${first?.key}: ${first?.text}`
+  return new UserError(1, 'bad-config', `the configuration can't be read: ${where}; see \`orch config check\``)
 }

@@ -81,6 +81,7 @@ async function place(options: { name?: string; files?: Record<string, string>; p
       }
     },
     userConfig: () => null,
+    repositoryAt: (address) => (address.includes('github.com') ? { driver: 'github', ref: 'acme/shop' } : null),
     env: {},
     now: () => 5,
   })

@@ -7,6 +7,7 @@ import { lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { link, mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Config, ConfigFile, ProjectFiles, ResolvedProject, RootFiles } from '../config/config.ts'
+import type { RemoteRef } from '../drivers/driver.ts'
 import { UserError } from '../lib/errors.ts'
 import type { Project, Store } from '../store/store.ts'
 import type { RepositoryFacts } from '../workspace/workspace.ts'
@@ -19,15 +20,20 @@ export interface OnboardDeps {
   /** Files of a clone as they lie there. */
   cloneFiles: (project: Project) => Promise<ProjectFiles>
   userConfig: () => ConfigFile | null
+  /** The repository at a forge that an address leads to, by the address alone. */
+  repositoryAt: (address: string) => RemoteRef | null
   env: NodeJS.ProcessEnv
   now: () => number
 }
+
+/** Where a project's issues come from and its changes are shown; absent: nowhere but in Orch. */
+export type ProjectRemotes = Pick<Project, 'tracker' | 'forge'>
 
 export interface Onboard {
   /** Registers the clone and writes its `.orch.yml` if it has none. Twice is once. */
   init(request: InitRequest): Promise<InitResult>
   /** Registers a clone without writing into it. Twice is once. */
-  addProject(request: { path: string; prefix: string | null }): Promise<InitResult>
+  addProject(request: { path: string; prefix: string | null; remotes?: ProjectRemotes }): Promise<InitResult>
 }
 
 const NOTHING_CHOSEN = { agent: null, pipeline: null, setup: null, verify: null, approval: null } as const
@@ -36,9 +42,9 @@ const CONFIG_NAME = '.orch.yml'
 /** Both throw UserError: 6 no repository, no remote, empty or unreachable origin, unreadable configuration; 2 bad prefix or choice; 4 prefix taken. */
 export function makeOnboard(deps: OnboardDeps): Onboard {
   return {
-    init: (request) => register(deps, { request, write: true }),
-    addProject: ({ path, prefix }) =>
-      register(deps, { request: { ...NOTHING_CHOSEN, cwd: path, prefix }, write: false }),
+    init: (request) => register(deps, { request, write: true, remotes: {} }),
+    addProject: ({ path, prefix, remotes = {} }) =>
+      register(deps, { request: { ...NOTHING_CHOSEN, cwd: path, prefix }, write: false, remotes }),
   }
 }
 
@@ -48,8 +54,11 @@ interface Found {
   files: ProjectFiles
 }
 
-async function register(deps: OnboardDeps, asked: { request: InitRequest; write: boolean }): Promise<InitResult> {
-  const { request, write } = asked
+async function register(
+  deps: OnboardDeps,
+  asked: { request: InitRequest; write: boolean; remotes: ProjectRemotes },
+): Promise<InitResult> {
+  const { request, write, remotes } = asked
   const found = await findClone(deps, request.cwd)
   const registered = deps.store.listProjects().find((project) => project.path === found.root)
   const notes: string[] = []
@@ -60,7 +69,7 @@ async function register(deps: OnboardDeps, asked: { request: InitRequest; write:
   const id = choosePrefix(deps, { request, found, registered, configured: resolved.prefix })
   if (guessed === null) notes.push(...keptNotes(found, { request, write }))
   const wrote = guessed !== null && (await writeNew(join(found.root, CONFIG_NAME), guessed))
-  const project = registered ?? (await add(deps, { id, found, undo: wrote }))
+  const project = registered ?? (await add(deps, { id, found, remotes, undo: wrote }))
   const { setup, verify } = resolved.policy
   if (wrote) {
     await writeSchema(deps, found.root)
@@ -68,6 +77,7 @@ async function register(deps: OnboardDeps, asked: { request: InitRequest; write:
       `What judges a change is read from the base: commit and push ${CONFIG_NAME}. Until then the file in this clone counts.`,
     )
   }
+  notes.push(...forgeNote(deps, project))
   return {
     project,
     wroteConfig: wrote,
@@ -217,6 +227,15 @@ function keptNotes(found: Found, asked: { request: InitRequest; write: boolean }
   return [`${CONFIG_NAME} is there already and was left as it is.${ignored}`]
 }
 
+/** Said from the address alone: who only registers a clone wants nobody called, and nothing shown to others. */
+function forgeNote({ repositoryAt }: OnboardDeps, project: Project): string[] {
+  const at = project.tracker || project.forge ? null : repositoryAt(project.remote)
+  if (!at) return []
+  return [
+    `Its origin is ${at.ref} at ${at.driver}, and nothing is shown there: \`orch project add ${project.path} --tracker ${at.driver} --forge ${at.driver}\` makes tasks of its issues and pull requests of the changes.`,
+  ]
+}
+
 /** For editors alone: where it can't be written, the configuration is as good without. */
 async function writeSchema(deps: OnboardDeps, root: string): Promise<void> {
   const folder = join(root, '.orch')
@@ -256,10 +275,13 @@ async function writeNew(path: string, text: string): Promise<boolean> {
   }
 }
 
-async function add(deps: OnboardDeps, asked: { id: string; found: Found; undo: boolean }): Promise<Project> {
-  const { id, found, undo } = asked
-  const name = basename(found.root)
-  const project: Project = { id, name, path: found.root, remote: found.remote, createdAt: deps.now() }
+async function add(
+  deps: OnboardDeps,
+  asked: { id: string; found: Found; remotes: ProjectRemotes; undo: boolean },
+): Promise<Project> {
+  const { id, found, remotes, undo } = asked
+  const { root, remote } = found
+  const project: Project = { id, name: basename(root), path: root, remote, createdAt: deps.now(), ...remotes }
   try {
     if ((await deps.store.addProject(project)) === 'added') return project
   } catch (error) {

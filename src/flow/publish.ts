@@ -1,16 +1,23 @@
 // Publishing: the task's branch on the remote is at its head, and its change is open. Only the engine pushes.
 
 import type { Task } from '../core/task.ts'
+import type { ChangeRequest } from '../drivers/driver.ts'
 import { ExternalError } from '../lib/errors.ts'
+import type { ChangeRow, Project, Store } from '../store/store.ts'
 import type { Mirror } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
+import { changeText } from './change-text.ts'
+import { heedClosed } from './closed-change.ts'
 import { type Dispatch, type Place, StepOver, StepTrouble, branchName } from './dispatch.ts'
 import type { Handler } from './worker.ts'
 
 /** Free names are looked for up to this suffix; a project with more is misconfigured. */
 const MAX_SUFFIX = 50
 
-export function makePublishHandler(capabilities: Pick<Capabilities, 'forge'>, dispatch: Dispatch): Handler {
+export function makePublishHandler(
+  capabilities: Pick<Capabilities, 'forgeOf' | 'remoteForgeOf' | 'store'>,
+  dispatch: Dispatch,
+): Handler {
   return async (job, context) => {
     if (job.effect.kind !== 'publish') throw new Error(`not a publication: ${job.effect.kind}`)
     const { epoch } = job.effect
@@ -18,25 +25,36 @@ export function makePublishHandler(capabilities: Pick<Capabilities, 'forge'>, di
     const { task, mirror } = place
     if (task.step?.kind !== 'publish') return null
     const { sha } = task.step
-    const { branch, expected } = await chooseBranch(mirror, task, sha)
+    if (task.publishedSha !== null) await heedClosed(capabilities, { ...place, context })
+    const { branch, expected } = await chooseBranch(mirror, task, {
+      sha,
+      meant: intendedHeads(capabilities.store, task),
+    })
     const intended = await context.submit({ type: 'intend-change', task: task.id, epoch, branch, sha })
     if (!intended.ok) throw new StepOver()
     if (expected !== sha) await push(mirror, { sha, branch, expected })
-    await capabilities.forge.ensureChange(changeOf(place, { branch, sha }))
+    await capabilities.forgeOf(place.project).ensureChange(changeOf(place, { branch, sha }))
     return { type: 'confirm-change', task: task.id, epoch, branch, sha }
   }
+}
+
+/** Heads that Orch meant to push, by branch: one of them may be there although nobody heard of it. */
+function intendedHeads({ listIntents }: Pick<Store, 'listIntents'>, task: Task): Set<string> {
+  const changes = listIntents({ task: task.id }).filter((intent) => intent.kind === 'change')
+  return new Set(changes.map((intent) => `${intent.data['branch']} ${intent.key}`))
 }
 
 /** The task's branch, where what is there is ours to move; another's of the same name gets ours a suffix. */
 async function chooseBranch(
   mirror: Mirror,
   task: Task,
-  sha: string,
+  { sha, meant }: { sha: string; meant: Set<string> },
 ): Promise<{ branch: string; expected: string | null }> {
   const name = task.branch ?? branchName(task)
   const taken = await mirror.remoteBranches(task.publishedSha ? name : branchName(task))
   const at = taken.get(name) ?? null
-  if (at === null || at === sha || at === task.publishedSha) return { branch: name, expected: at }
+  const isOurs = at === null || at === sha || at === task.publishedSha || meant.has(`${name} ${at}`)
+  if (isOurs) return { branch: name, expected: at }
   if (task.publishedSha !== null) {
     throw new StepTrouble({
       class: 'hold',
@@ -68,19 +86,27 @@ async function push(mirror: Mirror, request: { sha: string; branch: string; expe
   })
 }
 
-function changeOf(place: Place, at: { branch: string; sha: string }) {
-  const { task, base, project } = place
-  const gates = task.verdicts
-    .filter((verdict) => verdict.sha === at.sha)
-    .map((verdict) => `- ${verdict.gate}: ${verdict.result}, ${verdict.note}`)
-  const body = [task.body.trim(), '', 'Evidence, collected by Orch:', ...gates].join('\n').trim()
+function changeOf(place: Place, at: { branch: string; sha: string }): ChangeRequest {
+  const { task, base, project, policy } = place
+  const { draft = true, labels = [], reviewers = [] } = policy.change ?? {}
   return {
     project: project.id,
     task: task.id,
     branch: at.branch,
     base: base.branch,
     head: at.sha,
-    title: `${task.id}: ${task.title}`,
-    body,
+    ...changeText(task, project, at.sha),
+    // What is left to judge is judged before a person is asked to look.
+    draft,
+    labels,
+    reviewers: draft ? [] : reviewers,
   }
+}
+
+/** The change as people are asked to look at it: no draft any more, its reviewers asked, its evidence up to date. */
+export function readyChange(task: Task, project: Project, change: ChangeRow): ChangeRequest {
+  const { labels = [], reviewers = [] } = task.policy?.change ?? {}
+  const { branch, base, head } = change
+  const text = changeText(task, project, head)
+  return { project: project.id, task: task.id, branch, base, head, ...text, draft: false, labels, reviewers }
 }

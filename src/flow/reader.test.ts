@@ -25,6 +25,7 @@ async function place(): Promise<Place> {
     queries: store,
     home,
     service: () => ({ running: true, pid: 7, since: null }),
+    listener: () => null,
     lastActivity: (runId) => (runId === 'r1' ? NOW - 5_000 : null),
     now: () => NOW,
     close: () => store.close(),

@@ -4,11 +4,15 @@
 import { type FSWatcher, realpathSync, watch } from 'node:fs'
 import { join, sep } from 'node:path'
 import { TASK_STATUSES, type TaskStatus, isTerminal } from '../core/lifecycle.ts'
-import type { Task } from '../core/task.ts'
+import { quietOf } from '../core/quiet.ts'
 import { explain } from '../core/why.ts'
-import type { Project, Queries } from '../store/store.ts'
+import type { Project, Queries, TaskLine } from '../store/store.ts'
 import type { Reader, ServiceView, StatusView, WhyView } from './app.ts'
-import { iso, taskView } from './views.ts'
+import { becauseOf } from './journal-facts.ts'
+import { liveRunOf } from './quiet-runs.ts'
+import { iso, parkedView, taskView } from './views.ts'
+import { deliveryView, webhooksView } from './webhook-views.ts'
+import type { ListenerView } from './webhooks.ts'
 
 export interface ReaderDeps {
   queries: Queries
@@ -16,6 +20,8 @@ export interface ReaderDeps {
   home: string
   /** Whether an `orch up` runs on this home. */
   service: () => ServiceView
+  /** What that service wrote of its listener for webhooks. */
+  listener: () => ListenerView | null
   /** Time of the last output of a run, ms, or null. */
   lastActivity: (runId: string) => number | null
   now: () => number
@@ -63,6 +69,9 @@ export function makeReader(deps: ReaderDeps): Reader {
       return view && { change, reviews: queries.listReviews(change.project, change.number), task: view }
     },
     service: deps.service,
+    webhooks: () => webhooksView(queries, { listening: deps.listener(), now: deps.now() }),
+    deliveries: (filter) => queries.listDeliveries(filter).map(deliveryView),
+    webhookAudit: async (of) => (await import('./webhook-audit.ts')).readAudit(deps.home, of),
     nextChange: changes.next,
     close() {
       changes.close()
@@ -79,14 +88,21 @@ function status(deps: ReaderDeps, filter: { project?: string; statuses?: TaskSta
   const counts = queries.countTasks(filter.project)
   const matching = statuses.reduce((sum, one) => sum + counts[one], 0)
   return {
-    tasks: lines.map((line) => ({
-      ...line,
-      lastActivityAt: line.runId === null ? null : deps.lastActivity(line.runId),
-    })),
+    tasks: lines.map((line) => {
+      const lastActivityAt = line.runId === null ? null : deps.lastActivity(line.runId)
+      return { ...line, lastActivityAt, stallsAt: stallsAt(deps, line, lastActivityAt) }
+    }),
     counts,
     more: Math.max(0, matching - lines.length),
     service: deps.service(),
   }
+}
+
+/** When a run that has been quiet for long is ended; null for any other. */
+function stallsAt({ queries, now }: ReaderDeps, line: TaskLine, lastActivityAt: number | null): number | null {
+  const run = line.status === 'running' && line.runId !== null ? queries.getRun(line.runId) : null
+  if (!run || run.endedAt !== null) return null
+  return quietOf(liveRunOf(queries, run, lastActivityAt), now())?.endsAt ?? null
 }
 
 function why(deps: ReaderDeps, id: string): WhyView | null {
@@ -96,23 +112,16 @@ function why(deps: ReaderDeps, id: string): WhyView | null {
   const run = task.runId === null ? null : queries.getRun(task.runId)
   const explained = explain(task, {
     serviceRunning: deps.service().running,
-    liveRun:
-      run && run.endedAt === null
-        ? { agent: run.agent, startedAt: run.startedAt, lastActivityAt: deps.lastActivity(run.id) }
-        : null,
-    because: putOffBecause(queries, task),
+    liveRun: run && run.endedAt === null ? liveRunOf(queries, run, deps.lastActivity(run.id)) : null,
+    because: becauseOf(queries, task),
+    parked: queries
+      .parkedJobs()
+      .filter((job) => job.task === id)
+      .map(parkedView),
     now: deps.now(),
     time: iso,
   })
   return { id, because: explained.because, owner: explained.owner, since: iso(task.since), actions: explained.actions }
-}
-
-/** What put a task's step off, as the journal has it; null when nothing did. */
-function putOffBecause(queries: ReaderDeps['queries'], task: Task): string | null {
-  if (task.status !== 'waiting' || task.waitingUntil === null) return null
-  const last = queries.listEvents({ task: task.id }).findLast((entry) => entry.type === 'step.queued')
-  const text = (last?.data as { why?: string } | undefined)?.why ?? null
-  return text === null ? null : (text.split('\n', 1)[0] ?? null)
 }
 
 /** The project whose clone contains the folder (the innermost), else the only one, else null. */

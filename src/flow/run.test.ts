@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { OPEN, POLICY } from '../core/test-spec.ts'
 import { NO_USAGE } from '../core/run.ts'
+import { diskFiles } from '../lib/files.ts'
 import { openStore } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import { type Engine, type SubmitOptions, makeEngine } from './engine.ts'
-import { type RunDeps, makeRunHandler } from './run.ts'
+import { type RunDeps, makeRunHandler, stopRun } from './run.ts'
 import type { StartRun } from './start-run.ts'
 import type { JobContext } from './worker.ts'
 
@@ -44,6 +45,7 @@ function deps(more: Partial<RunDeps> = {}): RunDeps {
     home: dir,
     env: {},
     now: Date.now,
+    files: diskFiles,
     store,
     adapters: {},
     credentials: { lend: unused, writeSettings: unused, takeBack: unused },
@@ -146,4 +148,84 @@ test('S13: a login that can not be given back costs the run nothing, and is on r
     what: 'login',
     problem: 'read-only file system',
   })
+})
+
+test('S1: a run that is there is followed, not started again', async () => {
+  const begun = await doRun(begins, { workspaces: withWork() })
+  expect(begun.command).toMatchObject({ type: 'end-run', runId: 'T-1-1' })
+  const unused: StartRun = async () => Promise.reject(new Error('started twice'))
+  await store.release({ jobId: begun.job.id, token: begun.job.token, runAt: 0 })
+  const again = await doRun(unused, { workspaces: withWork() })
+  expect(again.command).toEqual(begun.command)
+})
+
+/** A workspace with a commit to take out; what was asked of it is noted. */
+function withWork(asked: string[] = []): RunDeps['workspaces'] {
+  const place = { task: 'T-1', path: dir, runtimeDir: dir }
+  return {
+    find: () => place,
+    findReadCopy: () => place,
+    discard: async () => void asked.push('discard'),
+    mirror: async () => ({}) as never,
+    collect: async () => {
+      asked.push('collect')
+      return { headSha: 'e'.repeat(40), leftovers: false, tampering: [] }
+    },
+  }
+}
+
+test('S10: a run that two stop at once ends once, and is paid for once', async () => {
+  const { job } = await doRun(begins, { workspaces: withWork() })
+  await engine.submit({ type: 'cancel', task: 'T-1' }, by)
+  await store.finish({ jobId: job.id, token: job.token })
+  await Promise.all([stopRun(deps(), engine, 'T-1-1'), stopRun(deps(), engine, 'T-1-1')])
+  expect(store.listEvents({ task: 'T-1' }).filter((event) => event.type === 'run.ended')).toHaveLength(1)
+  expect(store.getTask('T-1')?.state.costUsd).toBe(1)
+})
+
+test('S10: a run that its job still follows is stopped, and left to the job to put on the books', async () => {
+  await doRun(begins, { workspaces: withWork() })
+  await engine.submit({ type: 'cancel', task: 'T-1' }, by)
+  await stopRun(deps(), engine, 'T-1-1')
+  expect(stopped).toEqual(['T-1-1'])
+  expect(store.getRun('T-1-1')).toMatchObject({ endedAt: null })
+})
+
+test('S16: what a judging role wrote is discarded, and is no head', async () => {
+  const stages = POLICY.pipeline.stages.map((stage) => ({ ...stage, independent: true }))
+  const policy = { ...POLICY, pipeline: { ...POLICY.pipeline, stages } }
+  const judges: StartRun = async (context, step) => {
+    const at = { task: 'T-1', epoch: step.epoch }
+    await context.submit({ type: 'begin-step', ...at })
+    await context.submit({ type: 'start-task', ...at, policy, baseSha: 'b', branch: 'b' })
+    return begins(context, step)
+  }
+  const asked: string[] = []
+  const { command } = await doRun(judges, { workspaces: withWork(asked) })
+  expect(asked).toEqual(['discard'])
+  expect(command).toMatchObject({ type: 'end-run', outcome: { kind: 'succeeded' }, headSha: null })
+})
+
+test('S13: a run whose work can not be taken out is no success, whatever its agent says', async () => {
+  const { command } = await doRun(begins)
+  expect(command).toMatchObject({
+    type: 'end-run',
+    outcome: { kind: 'failed', code: 'crash', exitCode: 0 },
+    headSha: null,
+  })
+})
+
+test('S12: the workspace of a step that was left is another run’s by now: nothing is taken out of it', async () => {
+  const asked: string[] = []
+  const { command } = await doRun(
+    async (context, step) => {
+      await begins(context, step)
+      const trouble = { class: 'infra', code: 'x', text: 'x' } as const
+      await engine.submit({ type: 'report-trouble', task: 'T-1', epoch: step.epoch, trouble }, by)
+      return null
+    },
+    { workspaces: withWork(asked) },
+  )
+  expect(asked).toEqual([])
+  expect(command).toMatchObject({ type: 'end-run', headSha: null })
 })

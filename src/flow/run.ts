@@ -1,7 +1,6 @@
 // One run from its job's side: start it unless it was started, follow it to its end, take out what it committed.
 // Every part finds itself done when it is done again after a crash, and following needs nothing but this machine.
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RunReport } from '../agents/agent.ts'
 import type { Command } from '../core/messages.ts'
@@ -20,7 +19,7 @@ import { type Handler, Interrupted, type JobContext, runIdOf } from './worker.ts
 /** What a run's end needs of the world. */
 export type RunDeps = Pick<
   Capabilities,
-  'home' | 'env' | 'now' | 'store' | 'adapters' | 'credentials' | 'identity' | 'readHandoff'
+  'home' | 'env' | 'now' | 'files' | 'store' | 'adapters' | 'credentials' | 'identity' | 'readHandoff'
 > & {
   workspaces: Pick<Capabilities['workspaces'], 'find' | 'findReadCopy' | 'discard' | 'collect' | 'mirror'>
   runner: Pick<Capabilities['runner'], 'state' | 'stop' | 'wait'>
@@ -215,21 +214,24 @@ function evidenceOf(
 }
 
 async function keepHandoff(capabilities: RunDeps, task: string, runId: string): Promise<void> {
-  const { store, home, now } = capabilities
-  const dir = await findHandoffDir(home, runId)
+  const { store, home, now, files } = capabilities
+  const dir = await findHandoffDir(capabilities, runId)
   const handoff = dir ? await capabilities.readHandoff(dir) : null
   if (!dir || !handoff?.ok) return
-  const text = await readFile(join(dir, 'handoff.md'))
+  const text = await files.read(join(dir, 'handoff.md'))
   const path = join('artifacts', task, `${runId}-handoff.md`)
-  await mkdir(join(home, 'artifacts', task), { recursive: true })
-  await writeFile(join(home, path), text)
+  await files.makeDir(join(home, 'artifacts', task))
+  await files.write(join(home, path), text)
   await store.putArtifact({ task, runId, name: 'handoff.md', path, bytes: text.length, at: now() })
 }
 
 /** Where a run was told to write its handoff, or null when it never got that far. */
-export async function findHandoffDir(home: string, runId: string): Promise<string | null> {
+export async function findHandoffDir(
+  { home, files }: Pick<Capabilities, 'home' | 'files'>,
+  runId: string,
+): Promise<string | null> {
   const dir = join(home, 'handoffs', runId)
-  const names = await readdir(dir).catch(() => [])
+  const names = await files.list(dir).catch(() => [])
   const name = names.find((entry) => entry.startsWith('handoff-'))
   return name ? join(dir, name) : null
 }

@@ -1,10 +1,9 @@
 // Starting a run: its place prepared, its agent chosen, its prompt and environment made, its supervisor up.
 // Invariant: the run is begun on the books before anything is started, and started at most once.
 
-import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RunReport, RunSpec } from '../agents/agent.ts'
-import { programOf } from '../core/policy.ts'
+import { programOf, runLimitsOf } from '../core/policy.ts'
 import { mayBegin } from '../core/schedule.ts'
 import { addUsage, NO_USAGE } from '../core/run.ts'
 import { ExternalError, messageOf } from '../lib/errors.ts'
@@ -68,6 +67,7 @@ export function makeStartRun(deps: StartDeps): StartRun {
     }
     // A limited agent's run is put off before anything is prepared for it.
     if (!mayBegin(store.getAccount(agent.name)?.state ?? null, now()).ok) await begin()
+    await stillHolds(context, { task: place.task.id, epoch })
     const run = await prepare(deps, place, { runId, agent, signal: context.signal })
     // What can't be prepared is the project's or the host's trouble, and no mark against the agent.
     const spec = await specOf(deps, run)
@@ -79,13 +79,24 @@ export function makeStartRun(deps: StartDeps): StartRun {
       return null
     } catch (error) {
       if (error instanceof ExternalError) throw error
-      const outcome = {
-        kind: 'could-not-start' as const,
-        text: `${agent.name} could not be started: ${messageOf(error)}`,
-      }
-      return { outcome, sessionId: null, model: null, usage: NO_USAGE, costUsd: 0, startedAt, endedAt: now() }
+      // Its supervisor died or never came up: the host's trouble. An agent that can't be started is its outcome's to tell.
+      const outcome = { kind: 'lost' as const, text: `${agent.name} was not started: ${messageOf(error)}` }
+      // It may have come up after all: two agents must never work in one workspace, and what it spent is spent.
+      await runner.stop(runId, 'start-failed')
+      const never = { sessionId: null, model: null, usage: NO_USAGE, costUsd: 0, startedAt, endedAt: now() }
+      return { ...((await runner.state(runId)) === 'absent' ? never : await runner.wait(runId)), outcome }
     }
   }
+}
+
+/**
+ * A look at the world may take longer than a lease (a machine that slept), and whoever has the step by now works in its
+ * workspace: it is touched only right after the lease was seen to hold (S2).
+ */
+async function stillHolds(context: JobContext, step: { task: string; epoch: number }): Promise<void> {
+  if (context.signal.aborted) throw new Interrupted()
+  const asked = await context.submit({ type: 'begin-step', ...step })
+  if (!asked.ok) throw new StepOver()
 }
 
 async function prepare(
@@ -131,8 +142,10 @@ async function prepare(
     })
     if (note !== null) await noteSetup(deps, { ...place, runId: at.runId }, note)
   }
+  // Nobody removes what is put into the place of a task that was cleaned away meanwhile.
+  if (signal.aborted) throw new Interrupted()
   const configDir = configDirOf(home, { task: task.id, role: stage.role ?? '', agent: at.agent.name })
-  await mkdir(configDir, { recursive: true, mode: 0o700 })
+  await deps.files.makeDir(configDir, 0o700)
   return { ...place, ...at, writes, workspace, configDir }
 }
 
@@ -204,7 +217,7 @@ async function specOf(deps: StartDeps, run: RunPlace): Promise<RunSpec> {
     ...wrapped,
     cwd: workspace.path,
     prompt: await promptOf(deps, run, { handoffDir, attempt }),
-    timeLimitMs: (stage.timeoutMinutes ?? policy.limits.runMinutes) * 60_000,
+    ...runLimitsOf(policy, stage.name),
     graceMs: GRACE_MS,
     logCapBytes: LOG_CAP_BYTES,
   }
@@ -253,11 +266,11 @@ async function promptOf(deps: StartDeps, run: RunPlace, at: { handoffDir: string
 
 /** A directory that only this run knows: a fresh nonce in its name, empty at the start. */
 async function ensureHandoffDir(deps: StartDeps, runId: string): Promise<string> {
-  const { home } = deps
+  const { home, files } = deps
   const dir = join(home, 'handoffs', runId)
-  await mkdir(dir, { recursive: true, mode: 0o700 })
-  const known = (await readdir(dir))[0]
+  await files.makeDir(dir, 0o700)
+  const known = (await files.list(dir))[0]
   const handoff = join(dir, known ?? `handoff-${deps.newId()}`)
-  await mkdir(handoff, { recursive: true, mode: 0o700 })
+  await files.makeDir(handoff, 0o700)
   return handoff
 }

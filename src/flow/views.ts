@@ -2,7 +2,8 @@
 
 import type { RunOutcome } from '../core/run.ts'
 import type { Task } from '../core/task.ts'
-import type { ArtifactRow, EvidenceRow, RunRow } from '../store/store.ts'
+import type { EffectKind } from '../core/messages.ts'
+import type { ArtifactRow, EvidenceRow, ParkedJob, RunRow } from '../store/store.ts'
 import type { RunView, TaskView } from './app.ts'
 
 /** A task with its runs (oldest first) and kept files. */
@@ -46,9 +47,18 @@ export function taskView(
     })),
     findings: task.findings,
     approvals: task.approvals.map((approval) => ({ ...approval, at: iso(approval.at) })),
+    ...requestView(task),
+    ...(task.preferredAgent ? { preferredAgent: task.preferredAgent } : {}),
     artifacts: rows.artifacts.map((artifact) => ({ ...artifact, at: iso(artifact.at) })),
     ...(rows.tampering?.length ? { tampering: rows.tampering.map(tamperingView) } : {}),
   }
+}
+
+/** Without the hash: whoever guesses tokens needs nothing to try them on. */
+function requestView({ request }: Task): Pick<TaskView, 'request'> {
+  if (!request) return {}
+  const { sha, expiresAt, bypass } = request
+  return { request: { sha, expiresAt: iso(expiresAt), ...(bypass === undefined ? {} : { bypass }) } }
 }
 
 function tamperingView({ data }: EvidenceRow): { run: string; agent: string; tried: string[] } {
@@ -89,6 +99,7 @@ function outcomeView(outcome: RunOutcome | null): Pick<RunView, 'outcome' | 'fai
     case 'cancelled':
       return { outcome: outcome.kind, text: `by ${outcome.by}` }
     case 'timed-out':
+    case 'stalled':
     case 'could-not-start':
     case 'lost':
       return { outcome: outcome.kind, text: outcome.text }
@@ -99,4 +110,25 @@ function outcomeView(outcome: RunOutcome | null): Pick<RunView, 'outcome' | 'fai
 
 export function iso(at: number): string {
   return new Date(at).toISOString()
+}
+
+const WORK: Record<EffectKind, string> = {
+  run: 'its run',
+  judge: 'judging it',
+  publish: 'publishing it',
+  await: 'looking at CI and reviews',
+  tell: 'telling the tracker',
+  land: 'landing it',
+  'stop-run': 'ending its run',
+  'release-dependants': 'telling the tasks that wait for it',
+  clean: 'cleaning up after it',
+}
+
+/** A parked job in words. */
+export function parkedView({ kind, failures, error }: ParkedJob): { what: string; failures: number; error: string } {
+  return { what: WORK[kind], failures, error: firstLine(error) }
+}
+
+export function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
 }

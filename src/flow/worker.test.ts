@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { OPEN, POLICY } from '../core/test-spec.ts'
+import { systemTimers } from '../lib/clock.ts'
 import { sleep } from '../lib/process.ts'
 import { openStore } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import { type Engine, makeEngine } from './engine.ts'
-import { closeEndedDependencies, reconcile } from './reconcile.ts'
 import { type Handler, type Handlers, type Worker, makeWorker, runIdOf } from './worker.ts'
 
 const by = { actor: { kind: 'person', name: 'ann' }, cause: 'test', correlation: 'c1' } as const
@@ -36,16 +36,17 @@ afterEach(async () => {
 
 function start(
   handlers: Partial<Handlers>,
-  more: { capacity?: number; leaseMs?: number; onChange?: () => void; store?: Store } = {},
+  more: { capacity?: number; leaseMs?: number; onChange?: () => void; store?: Store; now?: () => number } = {},
 ): Worker {
   const nothing: Handler = async () => null
-  const kinds = { run: nothing, judge: nothing, publish: nothing, land: nothing }
+  const kinds = { run: nothing, judge: nothing, publish: nothing, await: nothing, land: nothing, tell: nothing }
   worker = makeWorker({
     name: 'w',
     store,
     engine,
     handlers: { ...kinds, 'stop-run': nothing, 'release-dependants': nothing, clean: nothing, ...handlers },
     now: Date.now,
+    timers: systemTimers,
     leaseMs: 10_000,
     capacity: 8,
     onChange: () => undefined,
@@ -79,6 +80,15 @@ test('L4: work for a cancelled task is interrupted and gives its lane back', asy
   await until(() => seen.aborted && store.jobSummary().running === 0)
   expect(store.jobsOf('T-1')).toEqual([])
   expect(errors).toEqual([])
+})
+
+test('L4: a cancel ends the work on a step at once, long before the next heartbeat', async () => {
+  await engine.submit(OPEN, by)
+  const seen = { started: false, aborted: false }
+  start({ run: waits(seen) }, { leaseMs: 600_000 })
+  await until(() => seen.started)
+  await engine.submit({ type: 'cancel', task: 'T-1' }, by)
+  await until(() => seen.aborted && store.jobSummary().running === 0)
 })
 
 test('a run that was begun is followed to its end, though its task was cancelled', async () => {
@@ -127,17 +137,47 @@ test('a worker that is full does not look again and again for what is due', asyn
   expect(looks - before).toBeLessThan(5)
 })
 
-test('L6: a dependency that ended before its dependant was committed is told to it', async () => {
+test('L2: what fails again and again beside the steps is parked with where it went wrong, and retried when asked', async () => {
   await engine.submit(OPEN, by)
   await engine.submit({ type: 'cancel', task: 'T-1' }, by)
-  const late = { ...OPEN, task: 'T-2', origin: 'local:2', dependsOn: ['T-1'], openDeps: ['T-1'] }
-  await engine.submit(late, by)
-  expect(await reconcile({ store, engine, now: Date.now })).toEqual(['T-2 waited for T-1, which had ended'])
-  expect(store.getTask('T-2')?.state).toMatchObject({
-    status: 'needs_review',
-    reason: { code: 'dependency-cancelled' },
+  let tries = 0
+  const clean: Handler = async () => {
+    tries++
+    throw new TypeError('no such thing')
+  }
+  // Each pause is over at once.
+  let ahead = 0
+  start({ clean }, { now: () => Date.now() + (ahead += 400_000) })
+  await until(() => store.parkedJobs().length === 1)
+  expect(tries).toBe(8)
+  expect(store.parkedJobs()[0]).toMatchObject({ kind: 'clean', task: 'T-1', failures: 8 })
+  expect(store.parkedJobs()[0]?.error).toMatch(/no such thing\n.*worker\.test\.ts/s)
+  expect(store.jobSummary()).toMatchObject({ ready: 0, running: 0, delayed: 0 })
+  await store.unpark('T-1')
+  worker?.kick()
+  await until(() => tries > 8)
+})
+
+test('a fault of Orch in a step is kept with its stack, and is no fault of the code', async () => {
+  await engine.submit(OPEN, by)
+  const run: Handler = async () => {
+    throw new RangeError('off by one')
+  }
+  start({ run })
+  await until(() => store.faultsOf('T-1').length > 0)
+  expect(store.faultsOf('T-1')[0]?.error).toMatch(/off by one\n.*worker\.test\.ts/s)
+  expect(store.getTask('T-1')?.state.attempts).toEqual({ code: 0, transient: 0, infra: 1 })
+})
+
+test('a disk that is full where no one thought of it is the machine’s trouble, no fault of Orch', async () => {
+  await engine.submit(OPEN, by)
+  start({
+    run: async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    },
   })
-  expect(await reconcile({ store, engine, now: Date.now })).toEqual([])
-  await engine.submit({ ...late, task: 'T-3', origin: 'local:3' }, by)
-  expect(await closeEndedDependencies({ store, engine }, 'T-3')).toEqual(['T-1'])
+  await until(() => store.getTask('T-1')?.state.attempts.infra === 1)
+  expect(JSON.stringify(store.listEvents({ task: 'T-1' }).at(-1)?.data)).toContain('the disk is full')
+  expect(store.faultsOf('T-1')).toEqual([])
+  expect(errors).toEqual([])
 })

@@ -3,7 +3,8 @@
 
 import type { Command, EffectKind, Trouble } from '../core/messages.ts'
 import { backoffMs } from '../core/policy.ts'
-import { ExternalError, messageOf } from '../lib/errors.ts'
+import type { Timer, Timers } from '../lib/clock.ts'
+import { ExternalError, isDiskFull, messageOf } from '../lib/errors.ts'
 import type { Job, Store } from '../store/store.ts'
 import type { Engine, Submitted } from './engine.ts'
 
@@ -16,8 +17,13 @@ export interface JobContext {
   submit: (command: Command) => Promise<Submitted>
 }
 
+/** The job is not over: it is to be done again at that time, ms, and nothing went wrong. */
+export interface Again {
+  again: number
+}
+
 /** Carries out one effect; the command it gives back ends the job. Null: nothing more to say. */
-export type Handler = (job: Job, context: JobContext) => Promise<Command | null>
+export type Handler = (job: Job, context: JobContext) => Promise<Command | Again | null>
 
 export type Handlers = { [K in EffectKind]: Handler }
 
@@ -37,8 +43,8 @@ export interface Worker {
   active(): number
 }
 
-/** A job without a step (cleaning, stopping) is tried this often before it is given up with its error kept. */
-const MAX_CLAIMS = 8
+/** A job without a step (cleaning, stopping) may fail this often before it is parked: its last pause is of minutes. */
+const MOST_FAILURES = 8
 
 interface WorkerDeps {
   name: string
@@ -46,6 +52,7 @@ interface WorkerDeps {
   engine: Engine
   handlers: Handlers
   now: () => number
+  timers: Timers
   /** A job not renewed for so long is another worker's; renewed three times as often. */
   leaseMs: number
   /** Jobs at once in this process, waiting runs included. */
@@ -55,12 +62,14 @@ interface WorkerDeps {
 }
 
 export function makeWorker(deps: WorkerDeps): Worker {
-  const { store, now } = deps
+  const { store, now, timers } = deps
   const abort = new AbortController()
   const running = new Set<Promise<void>>()
+  /** What a job under way wants to see whenever something may have changed. */
+  const looks = new Set<() => void>()
   let claiming = false
   let again = false
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
 
   async function claimAll(): Promise<void> {
     if (claiming) {
@@ -80,15 +89,15 @@ export function makeWorker(deps: WorkerDeps): Worker {
       sleepUntilDue()
     } catch (error) {
       deps.onError(error)
-      clearTimeout(timer)
-      timer = setTimeout(kick, 1_000)
+      timer?.cancel()
+      timer = timers.after(1_000, kick)
     } finally {
       claiming = false
     }
   }
 
   function start(job: Job): void {
-    const work = execute(deps, job, abort.signal)
+    const work = execute({ ...deps, looks }, job, abort.signal)
       .catch(deps.onError)
       .finally(() => {
         running.delete(work)
@@ -101,27 +110,30 @@ export function makeWorker(deps: WorkerDeps): Worker {
 
   /** One timer for the next delayed job, none when there is none. */
   function sleepUntilDue(): void {
-    clearTimeout(timer)
+    timer?.cancel()
     // Full: what ends here looks again.
     if (running.size >= deps.capacity) return
     const due = store.jobSummary().nextDueAt
-    if (due !== null && !abort.signal.aborted) timer = setTimeout(kick, Math.min(Math.max(due - now(), 0) + 1, 2 ** 30))
+    if (due !== null && !abort.signal.aborted)
+      timer = timers.after(Math.min(Math.max(due - now(), 0) + 1, 2 ** 30), kick)
   }
 
   function kick(): void {
-    if (!abort.signal.aborted) void claimAll()
+    if (abort.signal.aborted) return
+    for (const look of looks) look()
+    void claimAll()
   }
 
   async function stop(): Promise<void> {
     abort.abort()
-    clearTimeout(timer)
+    timer?.cancel()
     await Promise.allSettled(running)
   }
 
   return { kick, stop, active: () => running.size }
 }
 
-async function execute(deps: WorkerDeps, job: Job, stopping: AbortSignal): Promise<void> {
+async function execute(deps: WorkerDeps & { looks: Set<() => void> }, job: Job, stopping: AbortSignal): Promise<void> {
   const { store, engine, now } = deps
   const lost = new AbortController()
   const superseded = new AbortController()
@@ -132,13 +144,23 @@ async function execute(deps: WorkerDeps, job: Job, stopping: AbortSignal): Promi
     correlation: job.effect.task,
     fence: { jobId: job.id, token: job.token, then },
   })
-  const heartbeat = setInterval(() => {
-    if (isSuperseded(store, job)) superseded.abort()
+  const isWanted = makeIsWanted(store, job)
+  const look = (): void => {
+    try {
+      if (!isWanted()) superseded.abort()
+    } catch (error) {
+      deps.onError(error)
+    }
+  }
+  // At any change, so that a cancel ends a verification at once; and with each heartbeat, should a change go unheard.
+  deps.looks.add(look)
+  const heartbeat = deps.timers.every(deps.leaseMs / 3, () => {
+    look()
     store
       .renew({ jobId: job.id, token: job.token, now: now(), leaseMs: deps.leaseMs })
       .then((held) => (held ? undefined : lost.abort()))
       .catch(deps.onError)
-  }, deps.leaseMs / 3)
+  })
   try {
     const submit = async (command: Command): Promise<Submitted> => {
       const submitted = await engine.submit(command, options('keep'))
@@ -156,7 +178,8 @@ async function execute(deps: WorkerDeps, job: Job, stopping: AbortSignal): Promi
       options: options('done'),
     })
   } finally {
-    clearInterval(heartbeat)
+    deps.looks.delete(look)
+    heartbeat.cancel()
   }
 }
 
@@ -164,10 +187,13 @@ async function execute(deps: WorkerDeps, job: Job, stopping: AbortSignal): Promi
  * A step's work that nobody wants any more must not hold its lane to its end (L4). A run that was begun is left alone:
  * it is stopped by its own effect, and its job then puts it on the books.
  */
-function isSuperseded(store: Store, job: Job): boolean {
-  const { effect } = job
-  if (!('epoch' in effect) || store.getTask(effect.task)?.state.epoch === effect.epoch) return false
-  return effect.kind !== 'run' || store.getRun(runIdOf(effect)) === null
+function makeIsWanted(store: Store, { effect }: Job): () => boolean {
+  let hasBegun = false
+  return () => {
+    if (!('epoch' in effect) || hasBegun) return true
+    hasBegun = effect.kind === 'run' && store.getRun(runIdOf(effect)) !== null
+    return hasBegun || store.getTask(effect.task)?.state.epoch === effect.epoch
+  }
 }
 
 /** The one run of a step; the same after any crash, so that it is started once. */
@@ -179,9 +205,13 @@ type SubmitOptionsOf = Parameters<Engine['submit']>[1]
 
 async function finish(
   deps: WorkerDeps,
-  end: { job: Job; command: Command | null; options: SubmitOptionsOf },
+  end: { job: Job; command: Command | Again | null; options: SubmitOptionsOf },
 ): Promise<void> {
   const { job, command } = end
+  if (command && 'again' in command) {
+    await deps.store.release({ jobId: job.id, token: job.token, runAt: command.again })
+    return
+  }
   if (command) {
     const submitted = await deps.engine.submit(command, end.options)
     if (submitted.ok || submitted.because === 'stale-lease') return
@@ -189,12 +219,13 @@ async function finish(
   await deps.store.finish({ jobId: job.id, token: job.token })
 }
 
-/** Step jobs report their trouble to the task; others are tried again, then given up with their error kept. */
+/** Step jobs report their trouble to the task; others are tried again, then parked until a person asks for them. */
 async function failed(
   deps: WorkerDeps,
   failure: { job: Job; error: unknown; interrupted: boolean; superseded: boolean; options: SubmitOptionsOf },
 ): Promise<void> {
-  const { job, error } = failure
+  const { job } = failure
+  const error = isDiskFull(failure.error) ? diskFull(failure.error) : failure.error
   const lease = { jobId: job.id, token: job.token }
   if (failure.superseded) {
     await deps.store.finish(lease)
@@ -204,7 +235,8 @@ async function failed(
     await deps.store.release({ ...lease, runAt: deps.now() })
     return
   }
-  if (!(error instanceof ExternalError)) deps.onError(error)
+  const isFault = !(error instanceof ExternalError)
+  if (isFault) deps.onError(error)
   const { effect } = job
   if ('epoch' in effect) {
     const command: Command = {
@@ -213,12 +245,27 @@ async function failed(
       epoch: effect.epoch,
       trouble: troubleFrom(error),
     }
-    await finish(deps, { job, command, options: failure.options })
-  } else if (job.claims < MAX_CLAIMS) {
-    await deps.store.release({ ...lease, runAt: deps.now() + backoffMs(job.claims - 1) })
+    const { fence } = failure.options
+    // A person who looks for the fault needs to see where it was.
+    const options =
+      isFault && fence ? { ...failure.options, fence: { ...fence, error: stackOf(error) } } : failure.options
+    await finish(deps, { job, command, options })
+  } else if (job.failures + 1 < MOST_FAILURES) {
+    await deps.store.release({ ...lease, runAt: deps.now() + backoffMs(job.failures), failed: stackOf(error) })
   } else {
-    await deps.store.finish({ ...lease, error: messageOf(error) })
+    await deps.store.park({ ...lease, error: stackOf(error) })
   }
+}
+
+/** Any write may be the one that meets it: none is a fault of Orch, and room that is made moves the task. */
+function diskFull(cause: unknown): ExternalError {
+  const message = `the disk is full (${messageOf(cause)}); free some space, then retry`
+  return new ExternalError({ system: 'disk', kind: 'disk-full', message, cause })
+}
+
+/** What is kept of an error with its job: the outside's word, or where Orch itself went wrong. */
+function stackOf(error: unknown): string {
+  return error instanceof Error && !(error instanceof ExternalError) ? (error.stack ?? error.message) : messageOf(error)
 }
 
 /** Who has to act on an error of the outside world. Kinds decide, never texts. */

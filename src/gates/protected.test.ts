@@ -84,6 +84,15 @@ describe('what waits for a person', () => {
     expect(await reasons(files)).toContain(reason)
   })
 
+  test('S16: a protected file, or one that a command runs, moved out of the way', async () => {
+    expect(await reasons({ '.github/workflows/ci.yml': null, 'old/ci.txt': BASE['.github/workflows/ci.yml'] })).toEqual(
+      ['renames .github/workflows/ci.yml to old/ci.txt'],
+    )
+    expect(await reasons({ 'scripts/test.sh': null, 'old/test.sh': BASE['scripts/test.sh'] })).toEqual([
+      'renames scripts/test.sh to old/test.sh, which a setup or verify command runs',
+    ])
+  })
+
   test('a test renamed away, but not one that stays a test', async () => {
     expect(await reasons({ 'test/a.test.ts': null, 'notes/a.txt': BASE['test/a.test.ts'] })).toEqual([
       'renames the test test/a.test.ts to notes/a.txt so that it is none',

@@ -2,7 +2,7 @@
 
 import type { AddedLine } from './diff-lines.ts'
 import { makeMatcher } from './globs.ts'
-import { isSecret, PEM_HEADER, SECRET_KINDS, type SecretKind } from './secret-patterns.ts'
+import { isSecret, PEM_HEADER, SECRET_KINDS, type SecretKind } from '../lib/secret-patterns.ts'
 
 export interface Hit {
   file: string

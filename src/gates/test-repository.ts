@@ -74,6 +74,7 @@ function testMirror(dir: string): Mirror {
     deleteBranch: notHere,
     canPush: notHere,
     pin: notHere,
+    listPins: notHere,
   }
 }
 
@@ -97,7 +98,7 @@ export function testPolicy(over: Partial<Policy> = {}): Policy {
     land: { method: 'merge' },
     roles: {},
     agents: {},
-    limits: { attempts: 3, transient: 6, infra: 3, runMinutes: 60, parallel: 4 },
+    limits: { attempts: 3, transient: 6, infra: 3, runMinutes: 60, stallMinutes: 30, parallel: 4 },
     protected: [],
     diffBudget: { files: 50, addedLines: 2000 },
     sandbox: { network: true, read: [] },

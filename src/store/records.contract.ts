@@ -140,10 +140,33 @@ function projectsContract(use: UseStore): void {
     expect(await store.addProject({ ...project, name: 'other' })).toBe('exists')
     expect(store.listProjects()).toEqual([project])
     expect([await store.nextNumber('A'), await store.nextNumber('A'), await store.nextNumber('B')]).toEqual([1, 2, 1])
+    const forge = { driver: 'github', ref: 'acme/a' }
+    expect(await store.updateProject({ id: 'A', remote: '/b.git', forge })).toBe(true)
+    expect(store.listProjects()).toEqual([{ ...project, remote: '/b.git', forge }])
+    expect(await store.updateProject({ id: 'A', remote: '/b.git', tracker: forge })).toBe(true)
+    expect(store.listProjects()).toEqual([{ ...project, remote: '/b.git', tracker: forge }])
+    expect(await store.updateProject({ id: 'B', remote: '/b.git' })).toBe(false)
+    const seen = { project: 'A', issue: '1', updatedAt: 5, data: { open: true, wanted: false, column: null } }
+    const mark = { project: 'A', at: 1, value: '5' }
+    const whats = ['polled-issues', 'comments:1', 'comment:7', 'told:A-1']
+    const kept = (): (string | null)[] => whats.map((what) => store.mark({ project: 'A', what }))
+    await store.putSeenIssue(seen)
+    for (const what of whats) await store.putMark({ ...mark, what })
+    await store.updateProject({ id: 'A', remote: '/c.git', tracker: forge, forge })
+    expect([store.seenIssue(seen)?.updatedAt, kept()]).toEqual([5, ['5', '5', '5', '5']])
+    await store.updateProject({ id: 'A', remote: '/c.git', tracker: { driver: 'github', ref: 'acme/b' } })
+    expect([store.seenIssue(seen), kept()]).toEqual([null, [null, null, '5', '5']])
     expect(await store.removeProject('A')).toBe(true)
     expect(await store.removeProject('A')).toBe(false)
     expect(store.listProjects()).toEqual([])
     expect(await store.nextNumber('A')).toBe(3)
+  })
+
+  test('a number that a task has already, of an issue of a tracker, is passed over', async () => {
+    const { store } = use()
+    await openTask(store, 'A-1')
+    await openTask(store, 'A-3')
+    expect([await store.nextNumber('A'), await store.nextNumber('A')]).toEqual([2, 4])
   })
 
   test('numbers asked for at the same moment differ', async () => {
@@ -165,9 +188,19 @@ function forgeContract(use: UseStore): void {
     body: 'b',
     state: 'open',
     mergedSha: null,
+    url: null,
     createdAt: 1,
     updatedAt: 1,
   }
+
+  test('a forge’s number and page are kept; another number replaces it', async () => {
+    const { store } = use()
+    const saved = await store.saveChange({ ...change, number: 41, url: 'https://forge/41' })
+    expect(saved).toMatchObject({ number: 41, url: 'https://forge/41' })
+    expect(await store.saveChange({ ...change, url: 'https://forge/41' })).toMatchObject({ number: 41 })
+    expect(await store.saveChange({ ...change, task: 'A-2' })).toMatchObject({ number: 42 })
+    expect(await store.saveChange({ ...change, number: 50 })).toMatchObject({ task: 'A-1', number: 50, createdAt: 1 })
+  })
 
   test('a change keeps its number and its birthday', async () => {
     const { store } = use()

@@ -4,12 +4,15 @@ import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { UserError } from '../lib/errors.ts'
 import { foundation } from './migrations/0001-foundation.ts'
+import { parkedJobs } from './migrations/0002-parked-jobs.ts'
+import { trackers } from './migrations/0003-trackers.ts'
 import { translateError } from './sql-errors.ts'
 import { BUSY_LIMIT_MS, type Sql, keep, makeSql, makeWrite, whenFree } from './sql.ts'
 
 /** Number N of this list brings a database from version N to N + 1. Never changed once released. */
-const MIGRATIONS: readonly string[] = [foundation]
-const VERSION = MIGRATIONS.length
+const MIGRATIONS: readonly string[] = [foundation, parkedJobs, trackers]
+/** The newest version of a database that this program knows. */
+export const VERSION = MIGRATIONS.length
 
 /** "ORCH" in ASCII, so that another program's database is never taken for ours. */
 const APPLICATION_ID = 0x4f524348
@@ -44,17 +47,21 @@ export async function connect(path: string): Promise<Sql> {
 /** Opens for reading only; null when there is no database yet or it is of an older version (open the store to make it). */
 export function connectReader(path: string): Sql | null {
   if (!existsSync(path)) return null
+  const { sql, version } = openAsItIs(path)
+  if (version === VERSION) return sql
+  sql.close()
+  return null
+}
+
+/** Opens a database of any version up to this program's for reading alone. Throws UserError(6) for one that is newer or not ours. */
+export function openAsItIs(path: string): { sql: Sql; version: number } {
   const sql = open(path, { readOnly: true })
-  let version: number
   try {
-    version = versionOf(sql)
+    return { sql, version: versionOf(sql) }
   } catch (error) {
     sql.close()
     throw error
   }
-  if (version === VERSION) return sql
-  sql.close()
-  return null
 }
 
 function open(path: string, options: { readOnly: boolean }): Sql {

@@ -2,6 +2,8 @@
 // Invariant: a write transaction is either committed or rolled back before control goes back to the event loop;
 // only the wait for another connection's lock is asynchronous.
 
+import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isBusy, translateError } from './sql-errors.ts'
@@ -12,10 +14,17 @@ export interface Sql {
   /** First row, or undefined. The caller names the row's type: the schema is the proof. */
   get<T>(text: string, ...values: SQLInputValue[]): T | undefined
   all<T>(text: string, ...values: SQLInputValue[]): T[]
+  /** One row after the other, where all at once would be too many. Not prepared. */
+  each(text: string, ...values: SQLInputValue[]): Iterable<Record<string, unknown>>
   run(text: string, ...values: SQLInputValue[]): { changes: number; id: number }
   /** Statements without values, not prepared. */
   exec(text: string): void
   inTransaction(): boolean
+  /**
+   * All that was committed before is on the disk when it resolves, as after a durable commit; the loop goes on meanwhile.
+   * Rejects with what the disk said.
+   */
+  syncLog(): Promise<void>
   close(): void
 }
 
@@ -27,6 +36,7 @@ const LONGEST_PAUSE_MS = 25
 
 export function makeSql(db: DatabaseSync, path: string): Sql {
   const prepared = new Map<string, StatementSync>()
+  let log: number | null = null
   const statement = (text: string): StatementSync => {
     let found = prepared.get(text)
     if (!found) {
@@ -52,6 +62,13 @@ export function makeSql(db: DatabaseSync, path: string): Sql {
         throw translateError(error, path)
       }
     },
+    *each(text, ...values) {
+      try {
+        yield* db.prepare(text).iterate(...values)
+      } catch (error) {
+        throw translateError(error, path)
+      }
+    },
     run: (text, ...values) => {
       try {
         const { changes, lastInsertRowid } = statement(text).run(...values)
@@ -68,10 +85,31 @@ export function makeSql(db: DatabaseSync, path: string): Sql {
       }
     },
     inTransaction: () => db.isTransaction,
+    syncLog: () =>
+      new Promise((resolve, reject) => {
+        log ??= openLog(path)
+        fdatasync(log, (error) => (error ? reject(translateError(error, path)) : resolve()))
+      }),
     close: () => {
       if (db.isOpen) db.close()
+      if (log !== null) closeSync(log)
+      log = null
     },
   }
+}
+
+/**
+ * The write-ahead log, beside SQLite's own handle: locks are on other files. While a connection is open the log is never
+ * replaced, and what a checkpoint takes out of it is synced first. Its name must be on the disk too.
+ */
+function openLog(path: string): number {
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+  return openSync(`${path}-wal`, 'r')
 }
 
 /** Several reads of one moment: nobody's commit shows in the middle. Not for use inside a write. */

@@ -2,11 +2,11 @@
 // Invariant: no write happens past a refusal, and a refusal undoes what was written before it.
 
 import { isTerminal } from '../core/lifecycle.ts'
-import { type IntentWrite, EVENT_VERSION } from '../core/messages.ts'
+import { type IntentWrite, type QueuedEffect, EVENT_VERSION } from '../core/messages.ts'
 import { type Task, attemptOf } from '../core/task.ts'
 import { isUniqueViolation } from './sql-errors.ts'
 import { type Outcome, type Sql, type Write, keep, undo } from './sql.ts'
-import { cancelSteps, endJob, holdsLease, insertJob } from './sqlite-jobs.ts'
+import { cancelSteps, endJob, hasWaiting, holdsLease, insertJob } from './sqlite-jobs.ts'
 import { insertEvidence } from './sqlite-records.ts'
 import type { AggregateChange, Commit, CommitResult, NewEvent, RunWrite } from './store.ts'
 
@@ -21,11 +21,18 @@ export function applyCommit(sql: Sql, commit: Commit): Outcome<CommitResult> {
   if (refusal) return undo({ ok: false, because: refusal })
   const seqs = commit.events.map((event) => insertEvent(sql, event, commit))
   if (commit.supersede) cancelSteps(sql, commit.supersede.task, commit.supersede.epoch)
-  const jobIds = commit.effects.map((effect) => insertJob(sql, effect, commit.at))
+  const jobIds = commit.effects
+    .filter((queued) => isNews(sql, queued))
+    .map((queued) => insertJob(sql, queued, commit.at))
   for (const run of commit.runs ?? []) writeRun(sql, run)
   for (const row of commit.evidence ?? []) insertEvidence(sql, row)
   for (const intent of commit.intents) writeIntent(sql, intent, commit.at)
   return keep({ ok: true, seqs, jobIds })
+}
+
+/** What is told is where the task is when it is told: one job that waits is enough. */
+function isNews(sql: Sql, { effect }: QueuedEffect): boolean {
+  return effect.kind !== 'tell' || !hasWaiting(sql, effect)
 }
 
 /** Writes what can be refused: key, job and aggregates, in this order. */
@@ -33,7 +40,7 @@ function refuse(sql: Sql, commit: Commit): Refusal | null {
   const { idempotencyKey, fence } = commit
   if (idempotencyKey && sql.run(INSERT_KEY, idempotencyKey.task, idempotencyKey.key).changes === 0) return 'duplicate'
   if (fence) {
-    const owns = fence.then === 'done' ? endJob(sql, { ...fence, error: null }) : holdsLease(sql, fence)
+    const owns = fence.then === 'done' ? endJob(sql, { ...fence, error: fence.error ?? null }) : holdsLease(sql, fence)
     if (!owns) return 'stale-lease'
   }
   for (const change of commit.aggregates) {

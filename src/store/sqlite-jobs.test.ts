@@ -9,6 +9,7 @@ import type { Sql } from './sql.ts'
 import { BEST, DUE, LOST, PEEK } from './sqlite-jobs.ts'
 import { TAKE_HEAD } from './sqlite-lanes.ts'
 import { listKeysText } from './sqlite-queries.ts'
+import { WITHOUT_JOB, WITH_ENDED_DEPENDENCY } from './sqlite-queue-queries.ts'
 import { makeStore } from './sqlite.ts'
 import type { Job, Store } from './store.ts'
 
@@ -146,6 +147,16 @@ test('after any operations the lanes know what the jobs say', { timeout: 60_000 
   )
 })
 
+test('L2: lanes that say something else than their jobs are mended', async () => {
+  for (const [rank, task] of ['A-1', 'A-2', 'A-3'].entries())
+    await store.commit(commitOf({ effects: [queued({ kind: 'run', task, epoch: 1 }, { lane: 'x', rank })] }))
+  await store.claim({ worker: 'w', now: 10, leaseMs: 20 })
+  sql.exec('UPDATE lanes SET running = 2, head_id = NULL, head_rank = NULL')
+  expect(await store.heal({ now: 20 })).toMatchObject({ mended: [{ what: 'lane', n: 1 }] })
+  expect(sql.all('SELECT key, running, head_id, head_rank FROM lanes ORDER BY key')).toEqual(sql.all(TRUTH))
+  expect(await store.heal({ now: 30 })).toMatchObject({ mended: [] })
+})
+
 test('a claim gives the best job of the open lanes, whatever came before', { timeout: 60_000 }, async () => {
   const best = `
 SELECT id FROM jobs JOIN lanes ON lane = key WHERE running < capacity
@@ -177,6 +188,19 @@ test('the queue reads through its partial indexes: no scan of jobs, no sorting',
   for (const text of [BEST, DUE, PEEK, TAKE_HEAD]) expect(plan(text).join()).not.toContain('TEMP B-TREE')
 })
 
+test('what should have moved is looked for through indexes alone', () => {
+  const plan = (text: string): string =>
+    sql
+      .all<{ detail: string }>(`EXPLAIN QUERY PLAN ${text}`)
+      .map((row) => row.detail)
+      .join('\n')
+  // Of jobs it walks only those that are parked.
+  expect(plan(WITHOUT_JOB).match(/^SCAN.*/gm)).toEqual(['SCAN jobs USING COVERING INDEX jobs_parked'])
+  expect(plan(WITHOUT_JOB)).toContain('SEARCH jobs USING COVERING INDEX jobs_live (task=? AND epoch>?)')
+  // Only rows of tasks that wait for others.
+  expect(plan(WITH_ENDED_DEPENDENCY)).toMatch(/^SCAN waits/)
+})
+
 test('lists walk a covering index in its order', () => {
   for (const order of ['ASC', 'DESC'] as const) {
     for (const byProject of [true, false]) {
@@ -192,6 +216,15 @@ test('a queued job has no worker and no lease (S3)', async () => {
     expect(() => sql.exec(`UPDATE jobs SET ${change}`)).toThrow(/CHECK/)
   }
   expect(() => sql.exec("UPDATE jobs SET state = 'running'")).toThrow(/CHECK/)
+})
+
+test('a commit is on the disk when it is answered; a claim need not be', async () => {
+  const asked: string[] = []
+  const watched = makeStore({ ...sql, exec: (text) => (asked.push(text), sql.exec(text)) })
+  await watched.commit(commitOf({ effects: [queued({ kind: 'run', task: 'A-1', epoch: 1 })] }))
+  expect(asked).toEqual([])
+  await watched.claim({ worker: 'w', now: 1, leaseMs: 1 })
+  expect(asked).toEqual(['PRAGMA synchronous = NORMAL', 'PRAGMA synchronous = FULL'])
 })
 
 test('a commit after a claim is as durable as before it', async () => {

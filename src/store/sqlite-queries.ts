@@ -7,11 +7,15 @@ import type { RunOutcome, Usage } from '../core/run.ts'
 import type { Task } from '../core/task.ts'
 import { connectReader } from './sql-connection.ts'
 import { type Sql, snapshot } from './sql.ts'
+import { makeDeliveryQueries } from './sqlite-delivery-queries.ts'
+import { makeTrackerQueries } from './sqlite-trackers.ts'
+import { makeQueueQueries } from './sqlite-queue-queries.ts'
 import type {
   ChangeRow,
   EvidenceRow,
   IntentRow,
   JournalEntry,
+  Project,
   Queries,
   RunRow,
   TaskFilter,
@@ -34,7 +38,9 @@ export function makeQueries(sql: Sql): Queries {
     ...journalQueries(sql),
     ...factQueries(sql),
     ...forgeQueries(sql),
-    ...jobQueries(sql),
+    ...makeQueueQueries(sql),
+    ...makeTrackerQueries(sql),
+    ...makeDeliveryQueries(sql),
     dataVersion: () => sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0,
   }
 }
@@ -183,12 +189,16 @@ function toRun(row: StoredRun): RunRow {
 function forgeQueries(sql: Sql): Pick<Queries, 'listProjects' | 'listChanges' | 'getChange' | 'listReviews'> {
   return {
     listProjects: () =>
-      select(sql, {
-        columns: 'id, name, path, remote, created_at AS createdAt',
+      select<StoredProject>(sql, {
+        columns: 'id, name, path, remote, created_at AS createdAt, tracker, forge',
         from: 'projects',
         where: whereAll({}),
         order: 'id',
-      }),
+      }).map(({ tracker, forge, ...project }) => ({
+        ...project,
+        ...(tracker === null ? {} : { tracker: JSON.parse(tracker) as { driver: string; ref: string } }),
+        ...(forge === null ? {} : { forge: JSON.parse(forge) as { driver: string; ref: string } }),
+      })),
     listChanges: (project) =>
       select(sql, { columns: CHANGE, from: 'changes', where: whereAll({ project }), order: 'project, number' }),
     getChange: (task) => changeFor(sql, { task }),
@@ -202,34 +212,14 @@ function forgeQueries(sql: Sql): Pick<Queries, 'listProjects' | 'listChanges' | 
   }
 }
 
-const CHANGE = `project, number, task, branch, base, head, title, body, state, merged_sha AS mergedSha, created_at AS createdAt,
+type StoredProject = Omit<Project, 'tracker' | 'forge'> & { tracker: string | null; forge: string | null }
+
+const CHANGE = `project, number, task, branch, base, head, title, body, state, merged_sha AS mergedSha, url, created_at AS createdAt,
   updated_at AS updatedAt`
 
 export function changeFor(sql: Sql, of: { task: string; project?: string }): ChangeRow | null {
   return select<ChangeRow>(sql, { columns: CHANGE, from: 'changes', where: whereAll(of), order: 'number' })[0] ?? null
 }
-
-function jobQueries(sql: Sql): Pick<Queries, 'jobSummary' | 'jobsOf'> {
-  return {
-    jobSummary: () => {
-      const row = sql.get<ReturnType<Queries['jobSummary']>>(JOB_SUMMARY)
-      return { ready: 0, delayed: 0, running: 0, nextDueAt: null, ...row }
-    },
-    jobsOf: (task) =>
-      select(sql, {
-        columns: 'id, kind, state, epoch, run_at AS runAt',
-        from: 'jobs',
-        where: { terms: ['task = ?', 'is_live = 1'], values: [task] },
-        order: 'id',
-      }),
-  }
-}
-
-const JOB_SUMMARY = `
-SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_ready WHERE state = 'queued') AS ready,
-  (SELECT count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS delayed,
-  (SELECT count(*) FROM jobs INDEXED BY jobs_leased WHERE state = 'running') AS running,
-  (SELECT min(run_at) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS nextDueAt`
 
 interface Where {
   terms: string[]

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { commitOf, openedEvent, queued, runEffect, taskCommit } from './__fixtures__/commits.ts'
 import { rowMismatches } from './test-fold-journal.ts'
+import { deliveriesContract } from './deliveries.contract.ts'
 import { queueContract } from './queue.contract.ts'
 import { recordsContract } from './records.contract.ts'
 import type { StoreUnderTest, UseStore } from './__fixtures__/store-under-test.ts'
@@ -35,6 +36,12 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
     })
     describe('records', () => {
       recordsContract(use)
+    })
+    describe('health', () => {
+      healthContract(use)
+    })
+    describe('deliveries', () => {
+      deliveriesContract(use)
     })
   })
 }
@@ -90,6 +97,26 @@ function commitContract(use: UseStore): void {
 }
 
 function onceContract(use: UseStore): void {
+  test('an end is versioned like any move: it does not overwrite what came first (S1, S12)', async () => {
+    const { store } = use()
+    await open(store, 'A-1')
+    const late = taskCommit(store, 'A-1', { events: [{ type: 'task.cancelled', data: { by: 'ada' } }] })
+    await store.commit(taskCommit(store, 'A-1', { events: [{ type: 'task.paused', data: {} }] }))
+    expect(await store.commit(late)).toEqual({ ok: false, because: 'conflict' })
+    expect(store.getTask('A-1')).toMatchObject({ version: 2, state: { status: 'queued', paused: true } })
+  })
+
+  test('a commit that fails in the middle leaves nothing', async () => {
+    const { store } = use()
+    await open(store, 'A-1')
+    const before = [store.getTask('A-1'), store.lastSeq(), store.jobSummary()]
+    const intents = [{ op: 'open' as const, kind: 'merge' as const, task: 'nobody', key: 'k', data: {} }]
+    const events = [{ type: 'task.paused' as const, data: {} }]
+    const failing = taskCommit(store, 'A-1', { events, parts: { effects: [queued(runEffect('A-1'))], intents } })
+    await expect(store.commit(failing)).rejects.toThrow(/constraint/i)
+    expect([store.getTask('A-1'), store.lastSeq(), store.jobSummary()]).toEqual(before)
+  })
+
   test('what must not exist yet and does is a conflict', async () => {
     const { store } = use()
     await open(store, 'A-1')
@@ -100,13 +127,20 @@ function onceContract(use: UseStore): void {
 
   test('a repository and an account are versioned too', async () => {
     const { store } = use()
-    const state = { id: 'A', train: { entries: [] } }
-    const write = (expected: number) =>
-      store.commit(commitOf({ aggregates: [{ kind: 'repository', id: 'A', expected, state }] }))
-    expect(await write(0)).toMatchObject({ ok: true })
-    expect(await write(1)).toMatchObject({ ok: true })
-    expect(await write(1)).toEqual({ ok: false, because: 'conflict' })
-    expect(store.getRepository('A')).toEqual({ version: 2, state })
+    const repository = { id: 'A', train: { entries: [] } }
+    const account = { id: 'bot', limitedUntil: null, limitReason: null, spentUsd: 0, runs: 0 }
+    for (const of of [
+      { kind: 'repository' as const, id: 'A', state: repository },
+      { kind: 'account' as const, id: 'bot', state: account },
+    ]) {
+      const write = (expected: number) => store.commit(commitOf({ aggregates: [{ ...of, expected }] }))
+      expect(await write(0)).toMatchObject({ ok: true })
+      expect(await write(0)).toEqual({ ok: false, because: 'conflict' })
+      expect(await write(1)).toMatchObject({ ok: true })
+      expect(await write(1)).toEqual({ ok: false, because: 'conflict' })
+    }
+    expect(store.getRepository('A')).toEqual({ version: 2, state: repository })
+    expect(store.getAccount('bot')).toEqual({ version: 2, state: account })
   })
 
   test('the same idempotency key for the same task is applied once; a refused commit does not use it up', async () => {
@@ -367,5 +401,21 @@ function foldContract(use: UseStore): void {
     await open(other, 'A-2')
     expect(store.dataVersion()).not.toBe(before)
     expect(store.getTask('A-2')?.version).toBe(1)
+  })
+}
+
+function healthContract(use: UseStore): void {
+  test('a sound store is of the version that this program knows, and has nothing to complain of', async () => {
+    const { store, another } = use()
+    await open(store, 'A-1')
+    const before = store.dataVersion()
+    for (const one of [store, await another()]) {
+      const { version, knownVersion, bytes, looked, ...health } = one.health()
+      expect(version).toBe(knownVersion)
+      expect(bytes).toBeGreaterThan(0)
+      expect(looked).not.toBe('')
+      expect(health).toMatchObject({ damage: [], dangling: [], settings: [] })
+    }
+    expect(store.dataVersion()).toBe(before)
   })
 }

@@ -4,12 +4,15 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { isolatedGitEnv, runGit } from './git.ts'
+import { ownWays } from './lent.ts'
 import type { Identity } from './workspace.ts'
 
 export interface CloneFacts {
   /** Settings of the clone itself that matter for fetch and push, in their order (helpers are a list). */
   config: [string, string][]
   sshChosen: boolean
+  /** For which addresses the user's git, there or anywhere, has a credential of its own. */
+  ownWays: string[]
   identity: Identity
   /** The clone, and the repository it belongs to when it is a linked worktree. */
   places: string[]
@@ -25,30 +28,53 @@ export async function readClone(clone: string, env: NodeJS.ProcessEnv): Promise<
   const facts: CloneFacts = {
     config: [],
     sshChosen: false,
+    ownWays: ownWays(env, []),
     identity: identityFrom(env, new Map()),
     places: await placesOf(clone),
   }
-  const result = await runGit({
-    args: ['-C', clone, 'config', '--null', '--show-scope', '--includes', '--list'],
-    env: { ...isolatedGitEnv(env), ...userScopes(env) },
-    timeoutMs: 15_000,
-  })
-  if (result.outcome !== 'exited' || result.exitCode !== 0) return facts
-  const fields = result.stdout.split('\0')
+  const settings = await readSettings(clone, env)
   const last = new Map<string, string>()
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const scope = fields[index]
-    const entry = fields[index + 1] ?? ''
-    const newline = entry.indexOf('\n')
-    const key = newline < 0 ? entry : entry.slice(0, newline)
-    const value = newline < 0 ? 'true' : entry.slice(newline + 1)
-    if (scope === 'command') continue
+  for (const { scope, key, value } of settings) {
     last.set(key.toLowerCase(), value)
     if ((scope === 'local' || scope === 'worktree') && WANTED.test(key)) facts.config.push([key, value])
   }
+  facts.ownWays = ownWays(env, pairs(settings))
   facts.sshChosen = (last.get('core.sshcommand') ?? '') !== ''
   facts.identity = identityFrom(env, last)
   return facts
+}
+
+interface Setting {
+  scope: string
+  key: string
+  value: string
+}
+
+const pairs = (settings: Setting[]): [string, string][] => settings.map(({ key, value }) => [key, value])
+
+/** For which addresses the user's own git configuration, apart from any clone, has a credential. */
+export async function waysOfUser(env: NodeJS.ProcessEnv): Promise<string[]> {
+  return ownWays(env, pairs(await readSettings('/', env)))
+}
+
+/** All settings that hold in a place, in their order. Unreadable counts as none. */
+async function readSettings(place: string, env: NodeJS.ProcessEnv): Promise<Setting[]> {
+  const result = await runGit({
+    args: ['-C', place, 'config', '--null', '--show-scope', '--includes', '--list'],
+    env: userGitEnv(env),
+    timeoutMs: 15_000,
+  })
+  if (result.outcome !== 'exited' || result.exitCode !== 0) return []
+  const fields = result.stdout.split('\0')
+  const settings: Setting[] = []
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const scope = fields[index] ?? ''
+    const entry = fields[index + 1] ?? ''
+    const newline = entry.indexOf('\n')
+    const key = newline < 0 ? entry : entry.slice(0, newline)
+    if (scope !== 'command') settings.push({ scope, key, value: newline < 0 ? 'true' : entry.slice(newline + 1) })
+  }
+  return settings
 }
 
 function identityFrom(env: NodeJS.ProcessEnv, config: Map<string, string>): Identity {
@@ -67,16 +93,12 @@ async function placesOf(clone: string): Promise<string[]> {
   return [clone, path.resolve(own, common.trim())]
 }
 
-/** Variables that say where the user's own git configuration lies. */
-function userScopes(env: NodeJS.ProcessEnv): Record<string, string> {
-  const scopes: Record<string, string> = {}
+/** As the engine's own git runs, but with the user's and the system's configuration, wherever those lie. */
+function userGitEnv(env: NodeJS.ProcessEnv): Record<string, string> {
+  const { GIT_CONFIG_GLOBAL: _none, GIT_CONFIG_NOSYSTEM: _no, HOME: _nowhere, ...result } = isolatedGitEnv(env)
   for (const name of ['HOME', 'XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_SYSTEM', 'GIT_CONFIG_NOSYSTEM'])
-    scopes[name] = env[name] ?? ''
-  if (!env['GIT_CONFIG_GLOBAL']) delete scopes['GIT_CONFIG_GLOBAL']
-  if (!env['GIT_CONFIG_SYSTEM']) delete scopes['GIT_CONFIG_SYSTEM']
-  if (!env['GIT_CONFIG_NOSYSTEM']) scopes['GIT_CONFIG_NOSYSTEM'] = '0'
-  if (!env['XDG_CONFIG_HOME']) delete scopes['XDG_CONFIG_HOME']
-  return scopes
+    if (env[name]) result[name] = env[name]
+  return result
 }
 
 /** The remote's address as the mirror can use it: a relative path is meant from the clone. */

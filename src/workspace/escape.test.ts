@@ -183,8 +183,9 @@ describe('the engine runs nothing that is planted, also without a sandbox', () =
         message: expect.stringContaining('replaced'),
       })
     } else {
-      const collected = await collectOne(world, workspace)
-      expect(collected.leftovers).toBe(true)
+      const collecting = collectOne(world, workspace)
+      await expect(collecting).resolves.toMatchObject({ leftovers: true })
+      const collected = await collecting
       if (says === '') expect(collected.tampering).toEqual([])
       else expect(collected.tampering.join('\n')).toContain(says)
       expect(await sh(world.env, world.mirror.path, 'git', 'log', '-1', '--format=%s', `${collected.headSha}~1`)).toBe(

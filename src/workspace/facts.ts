@@ -4,15 +4,18 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProcessResult } from '../lib/process.ts'
+import { readClone } from './clone.ts'
 import { gitError, lastLines, remoteGitEnv, runGit } from './git.ts'
-import type { RepositoryFacts } from './workspace.ts'
+import { tryGit } from './git-features.ts'
+import { lentConfig } from './lent.ts'
+import type { LendCredential, RepositoryFacts } from './workspace.ts'
 
 /** A remote that takes longer to list its branches can't be worked with. */
 const ASK_LIMIT_MS = 60_000
 const LOOK_LIMIT_MS = 15_000
 
-/** Makes the facts' source. `env` is the user's environment. */
-export function makeRepositoryFacts(env: NodeJS.ProcessEnv): RepositoryFacts {
+/** Makes the facts' source. `env` is the user's environment; `lend` is for whoever has no way of their own to the remote. */
+export function makeRepositoryFacts(env: NodeJS.ProcessEnv, lend?: LendCredential): RepositoryFacts {
   // An ssh command of the clone's own is left to ssh's batch mode unless the user's configuration names one.
   const ask = (root: string | null, args: string[], timeoutMs = LOOK_LIMIT_MS): Promise<ProcessResult> =>
     runGit({
@@ -29,6 +32,7 @@ export function makeRepositoryFacts(env: NodeJS.ProcessEnv): RepositoryFacts {
       const result = await ask(null, ['--version'])
       return ended(result, 0) ? (/\d+\.\d+(?:\.\d+)*/.exec(result.stdout)?.[0] ?? null) : null
     },
+    tryGit: () => tryGit(env),
     async findRoot(dir) {
       const result = await ask(dir, ['rev-parse', '--show-toplevel'])
       if (!ended(result, 0)) return { ok: false, text: lastLines(result.stderr) }
@@ -37,7 +41,14 @@ export function makeRepositoryFacts(env: NodeJS.ProcessEnv): RepositoryFacts {
     },
     originOf: (root) => configOf(root, ['--get', 'remote.origin.url']),
     async probeOrigin(root) {
-      const result = await ask(root, ['ls-remote', '--heads', '--', 'origin'], ASK_LIMIT_MS)
+      const { ownWays } = await readClone(root, env)
+      const origin = await configOf(root, ['--get', 'remote.origin.url'])
+      const lent = await lentConfig(lend, origin ?? '', ownWays)
+      const result = await runGit({
+        args: ['-C', root, 'ls-remote', '--heads', '--', 'origin'],
+        env: remoteGitEnv(env, lent, { sshChosen: false }),
+        timeoutMs: ASK_LIMIT_MS,
+      })
       if (!ended(result, 0)) return { state: 'failed', text: gitError('ask origin for its branches', result).message }
       const branches = result.stdout.split('\n').filter((line) => line !== '').length
       return branches === 0 ? { state: 'empty' } : { state: 'ok', branches }

@@ -58,7 +58,11 @@ export function runGit(request: GitRequest): Promise<ProcessResult> {
 
 /** Runs git; throws ExternalError unless it ended with an expected code and its output is whole. `what` completes "could not …". */
 export async function git(what: string, request: GitRequest): Promise<ProcessResult> {
-  const result = await runGit(request)
+  return expectGood(what, request, await runGit(request))
+}
+
+/** The result, if it is what was expected of a git command; throws ExternalError otherwise. */
+export function expectGood(what: string, request: Pick<GitRequest, 'okCodes'>, result: ProcessResult): ProcessResult {
   if (result.outcome !== 'exited' || !(request.okCodes ?? [0]).includes(result.exitCode ?? -1))
     throw gitError(what, result)
   if (result.truncated) {
@@ -70,6 +74,14 @@ export async function git(what: string, request: GitRequest): Promise<ProcessRes
   }
   return result
 }
+
+/** True when git failed because somebody else holds a lock, or held it when it died. */
+export function isLocked(text: string): boolean {
+  return /cannot lock ref|Unable to create '.*\.lock'/i.test(text)
+}
+
+/** Of a process that SIGKILL ended, as a shell or a sandbox around it tells it: 128 + 9. */
+const KILLED = 137
 
 const FAILURES: readonly [ExternalKind, RegExp][] = [
   ['disk-full', /No space left on device|Disk quota exceeded|unable to write file|out of disk/i],
@@ -105,8 +117,8 @@ const ADVICE: Partial<Record<ExternalKind, string>> = {
 export function gitError(what: string, result: ProcessResult): ExternalError {
   const text = lastLines(result.stderr || result.stdout)
   const kind = kindOf(result)
-  const reason =
-    kind === 'timed-out' ? `git did not end within its time limit (${Math.round(result.durationMs / 1000)} s)` : text
+  const late = `git did not end within its time limit (${Math.round(result.durationMs / 1000)} s)`
+  const reason = wasKilled(result) ? 'git was killed' : kind === 'timed-out' ? late : text
   const advice = ADVICE[kind]
   return new ExternalError({
     system: 'git',
@@ -116,9 +128,14 @@ export function gitError(what: string, result: ProcessResult): ExternalError {
 }
 
 function kindOf(result: ProcessResult): ExternalKind {
-  if (result.outcome === 'timed-out' || result.outcome === 'cancelled') return 'timed-out'
+  if (result.outcome === 'timed-out' || result.outcome === 'cancelled' || wasKilled(result)) return 'timed-out'
   if (result.outcome === 'could-not-start') return /ENOSPC|EDQUOT/.test(result.stderr) ? 'disk-full' : 'tool-missing'
-  return classifyGitText(result.stderr) ?? 'rejected'
+  return classifyGitText(result.stderr) ?? (isLocked(result.stderr) ? 'conflict' : 'rejected')
+}
+
+/** Killed from outside, by a person or a machine short of memory: it says nothing of the repository, and passes. */
+function wasKilled({ outcome, exitCode }: ProcessResult): boolean {
+  return outcome === 'killed' || (outcome === 'exited' && exitCode === KILLED)
 }
 
 /** The last lines of a message, without credentials that stand in an address. */

@@ -1,19 +1,34 @@
-// Without a pid namespace a command's children are known by a mark in their environment, which they inherit.
+// Without a pid namespace a command's processes are those of its cgroup, where there are cgroups, and those that carry a
+// mark in their environment, which they inherit.
 
 import { readdir, readFile } from 'node:fs/promises'
+import { makeGroup, placeOfGroup } from '../lib/cgroup.ts'
 import { sleep } from '../lib/process.ts'
 import { type ProcessIdentity, identifyProcess, isSameProcessAlive } from '../lib/process-identity.ts'
 
 /** Name of the variable that marks a command's whole tree. */
 export const MARK = 'ORCH_COMMAND_MARK'
 
+/** Only a process stuck in the kernel takes so long. */
+const END_LIMIT_MS = 10_000
+
 export function newMark(): string {
   return crypto.randomUUID()
 }
 
-/** Ends every process that carries the mark; a few rounds, since a process may fork while it is looked for. */
+let groups = 0
+
+/** A cgroup for one command, or null where there can be none. */
+export function openCommandGroup(): string | null {
+  const ourselves = identifyProcess(process.pid)
+  const place = ourselves && placeOfGroup(ourselves, ++groups)
+  return place && makeGroup(place) ? place : null
+}
+
+/** Ends every process that carries the mark, until a look finds none: a process may fork while it is looked for. */
 export async function endMarked(mark: string): Promise<void> {
-  for (let round = 0; round < 5; round += 1) {
+  const deadline = performance.now() + END_LIMIT_MS
+  while (performance.now() < deadline) {
     const found = await findMarked(mark)
     if (found.length === 0) return
     for (const identity of found) if (isSameProcessAlive(identity)) kill(identity.pid)

@@ -17,6 +17,8 @@ export type MirrorReader = Pick<
   | 'diffFiles'
   | 'diffText'
   | 'commitsBetween'
+  | 'mainline'
+  | 'holdsText'
   | 'mergeTree'
   | 'commitTree'
 >
@@ -73,6 +75,15 @@ export function makeMirrorReader(access: MirrorAccess): MirrorReader {
         `${safeSha(base)}..${safeSha(head)}`,
       ]
       return parseCommits(await text(`list the commits from ${base} to ${head}`, args))
+    },
+    async mainline(base, tip) {
+      const args = ['rev-list', '--reverse', '--first-parent', `${safeSha(base)}..${safeSha(tip)}`]
+      return (await text(`list what the branch was from ${base} to ${tip}`, args)).split('\n').filter(Boolean)
+    },
+    async holdsText(sha, needle) {
+      const args = ['grep', '--quiet', '--fixed-strings', '-e', needle, safeSha(sha)]
+      const result = await mirrorGit(access, `look for a marker in ${sha}`, { args, okCodes: [0, 1] })
+      return result.exitCode === 0
     },
     mergeTree: async (ours, theirs) => mergeTree(access, safeSha(ours), safeSha(theirs)),
     commitTree: (request) => commitTree(access, request),

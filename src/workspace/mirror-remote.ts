@@ -1,12 +1,12 @@
 // The mirror and its remote: asking, fetching the base, pushing with a lease.
 // Invariant: the base branch only ever moves to a descendant of where it is expected to be; nothing is forced beyond a lease.
 
-import { access as checkAccess, constants, stat, unlink } from 'node:fs/promises'
+import { access as checkAccess, constants } from 'node:fs/promises'
 import path from 'node:path'
 import { ExternalError, messageOf } from '../lib/errors.ts'
 import type { ProcessResult } from '../lib/process.ts'
 import { classifyGitText, gitError, lastLines, REMOTE_LIMIT_MS, runGit, withoutCredentials } from './git.ts'
-import { type MirrorAccess, mirrorGit } from './mirror-access.ts'
+import { type MirrorAccess, mirrorGit, whenUnlocked } from './mirror-access.ts'
 import { safeBranch, safeSha } from './places.ts'
 import type { Mirror, PushResult } from './workspace.ts'
 
@@ -14,8 +14,6 @@ export type MirrorRemote = Pick<Mirror, 'fetchBase' | 'remoteBranches' | 'push' 
 
 /** Asking for refs answers in seconds or not at all. */
 const ASK_LIMIT_MS = 60_000
-/** Longer than any git command of ours may take: a lock that old has lost its owner. */
-const STALE_LOCK_MS = REMOTE_LIMIT_MS + 60_000
 
 /** The remote half of a mirror. */
 export function makeMirrorRemote(access: MirrorAccess): MirrorRemote {
@@ -106,7 +104,7 @@ async function fetchBranch(access: MirrorAccess, branch: string, tracking: strin
   })
 }
 
-/** Fetches into the mirror; a ref locked by another process is waited for, a lock without an owner is removed. */
+/** Fetches into the mirror. */
 export async function fetchInto(
   access: Pick<MirrorAccess, 'folder'>,
   request: { what: string; args: string[]; env: Record<string, string>; options?: string[] },
@@ -122,26 +120,8 @@ export async function fetchInto(
     '--no-recurse-submodules',
     ...request.args,
   ]
-  let result: ProcessResult | undefined
-  for (let attempt = 0; attempt < 8; attempt += 1) {
-    result = await runGit({ args, env: request.env, timeoutMs: REMOTE_LIMIT_MS })
-    if (result.outcome === 'exited' && result.exitCode === 0) return
-    if (!(await clearedLock(access.folder, result.stderr))) break
-    await new Promise((done) => setTimeout(done, 50 * (attempt + 1)))
-  }
-  throw gitError(request.what, result as ProcessResult)
-}
-
-/** True when the failure was a lock and trying again makes sense. */
-async function clearedLock(folder: string, text: string): Promise<boolean> {
-  if (!/cannot lock ref|Unable to create '.*\.lock'/.test(text)) return false
-  const lock = /Unable to create '(.*\.lock)'/.exec(text)?.[1]
-  const place = lock ? path.resolve(folder, lock) : null
-  if (place?.startsWith(`${folder}/`)) {
-    const info = await stat(place).catch(() => null)
-    if (info && Date.now() - info.mtimeMs > STALE_LOCK_MS) await unlink(place).catch(() => undefined)
-  }
-  return true
+  const result = await whenUnlocked(access.folder, () => runGit({ args, env: request.env, timeoutMs: REMOTE_LIMIT_MS }))
+  if (result.outcome !== 'exited' || result.exitCode !== 0) throw gitError(request.what, result)
 }
 
 async function resolve(access: MirrorAccess, ref: string): Promise<string | null> {

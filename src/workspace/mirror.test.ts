@@ -1,8 +1,10 @@
-import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { commit, makeWorld, sh, temporaryFolder, userEnv, type World } from './__fixtures__/world.ts'
 import { messageOf } from '../lib/errors.ts'
+import { runProcess } from '../lib/process.ts'
+import { gitError } from './git.ts'
 import { openMirror } from './mirror.ts'
 
 async function mirrorOf(folder: string, remote: string) {
@@ -165,7 +167,10 @@ test('a push needs its lease; the base only moves onward', async () => {
   expect(await mirror.deleteBranch({ branch: 'orch/x', expected: next })).toMatchObject({ ok: false, because: 'moved' })
   expect(await mirror.deleteBranch({ branch: 'orch/x', expected: rival })).toEqual({ ok: true })
   expect(await mirror.deleteBranch({ branch: 'orch/x', expected: rival })).toEqual({ ok: true })
+  // Also where the remote would let it go.
+  await sh(world.env, world.remote, 'git', 'config', 'receive.denyDeleteCurrent', 'ignore')
   expect(await mirror.deleteBranch({ branch: 'main', expected: next })).toMatchObject({ ok: false, because: 'refused' })
+  expect(await sh(world.env, world.remote, 'git', 'rev-parse', 'main')).toBe(next)
 })
 
 test('a remote that refuses, and one that is gone, are told apart', async () => {
@@ -192,7 +197,9 @@ test('a remote that refuses, and one that is gone, are told apart', async () => 
 
 test('a pinned commit stays, and only names under refs/orch are pinned', async () => {
   const world = await makeWorld()
+  expect(await world.mirror.listPins()).toEqual([])
   await world.mirror.pin('refs/orch/SHOP-1/base', world.base)
+  expect(await world.mirror.listPins()).toEqual(['refs/orch/SHOP-1/base'])
   expect(await sh(world.env, world.mirror.path, 'git', 'rev-parse', 'refs/orch/SHOP-1/base')).toBe(world.base)
   await expect(world.mirror.pin('refs/heads/main', world.base)).rejects.toMatchObject({ kind: 'rejected' })
   await expect(world.mirror.pin('refs/orch/../heads/x', world.base)).rejects.toMatchObject({ kind: 'rejected' })
@@ -205,4 +212,34 @@ test('tags that point into the base come along, hooks of the user do not run', a
   await sh(world.env, world.clone, 'git', 'push', '-q', 'origin', 'main', 'v1')
   await world.mirror.fetchBase(null)
   expect(await sh(world.env, world.mirror.path, 'git', 'tag')).toBe('v1')
+})
+
+test.each(['refs/orch/SHOP-1/base', 'refs/remotes/origin/main', 'refs/remotes/origin/HEAD'])(
+  'a lock that a killed git left at %s is removed once no living one can hold it',
+  async (ref) => {
+    const world = await makeWorld()
+    const next = await commitOn(world, { 'b.txt': 'b\n' }, 'second')
+    await sh(world.env, world.clone, 'git', 'push', '-q', 'origin', 'main')
+    const work = (): Promise<unknown> =>
+      ref.startsWith('refs/orch/') ? world.mirror.pin(ref, world.base) : world.mirror.fetchBase('main')
+    const lock = path.join(world.mirror.path, `${ref}.lock`)
+    await mkdir(path.dirname(lock), { recursive: true })
+    await writeFile(lock, '')
+    // Another process may be at it: trouble that passes, and nobody's to mend.
+    await expect(work()).rejects.toMatchObject({ kind: 'conflict' })
+    const aMinuteAgo = Date.now() / 1_000 - 60
+    await utimes(lock, aMinuteAgo, aMinuteAgo)
+    await work()
+    const expected = ref.startsWith('refs/orch/') ? world.base : next
+    expect(await sh(world.env, world.mirror.path, 'git', 'rev-parse', ref)).toBe(expected)
+  },
+)
+
+test('a git that somebody killed is trouble of the host, which passes', async () => {
+  for (const ending of ['kill -9 $$', 'exit 137']) {
+    const result = await runProcess({ argv: ['sh', '-c', ending], env: { PATH: '/usr/bin:/bin' }, timeoutMs: 10_000 })
+    const error = gitError('fetch main', result)
+    expect(error.kind, ending).toBe('timed-out')
+    expect(error.message, ending).toMatch(/killed/)
+  }
 })

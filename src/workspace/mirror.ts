@@ -6,13 +6,14 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ExternalError } from '../lib/errors.ts'
-import { readClone, remoteAddress } from './clone.ts'
+import { type CloneFacts, readClone, remoteAddress } from './clone.ts'
 import { git, isolatedGitEnv, remoteGitEnv } from './git.ts'
+import { lentConfig } from './lent.ts'
 import { mirrorGit, type MirrorAccess } from './mirror-access.ts'
 import { makeMirrorReader } from './mirror-read.ts'
 import { makeMirrorRemote } from './mirror-remote.ts'
 import { safeName } from './places.ts'
-import type { Mirror } from './workspace.ts'
+import type { LendCredential, Mirror } from './workspace.ts'
 
 export interface MirrorProject {
   id: string
@@ -21,19 +22,17 @@ export interface MirrorProject {
   remote: string
 }
 
-/** Opens the project's mirror and makes it when it isn't there. Safe to call as often as wanted, also from two processes. */
-export async function openMirror(request: {
+interface MirrorRequest {
   home: string
   env: NodeJS.ProcessEnv
+  lend?: LendCredential | undefined
   project: MirrorProject
-}): Promise<Mirror> {
-  const { home, env, project } = request
-  const folder = path.join(home, 'mirrors', `${safeName(project.id, 'project id')}.git`)
-  const clone = await readClone(project.path, env)
-  const address = remoteAddress(project.remote, project.path)
-  const local = isolatedGitEnv(env)
-  if (!existsSync(path.join(folder, 'HEAD'))) await makeMirror(folder, local)
-  const access = { folder, local, remote: remoteGitEnv(env, clone.config, { sshChosen: clone.sshChosen }), address }
+}
+
+/** Opens the project's mirror and makes it when it isn't there. Safe to call as often as wanted, also from two processes. */
+export async function openMirror(request: MirrorRequest): Promise<Mirror> {
+  const { access, clone } = await openAccess(request)
+  const { folder, address } = access
   return {
     path: folder,
     masked: [...clone.places, ...(address.startsWith('/') ? [address] : [])].filter((place) => existsSync(place)),
@@ -41,7 +40,29 @@ export async function openMirror(request: {
     ...makeMirrorReader(access),
     ...makeMirrorRemote(access),
     pin: (ref, sha) => pin(access, ref, sha),
+    listPins: async () => {
+      const args = ['for-each-ref', '--format=%(refname)', 'refs/orch/']
+      return (await mirrorGit(access, 'list what is pinned', { args })).stdout.split('\n').filter(Boolean)
+    },
   }
+}
+
+/** How the project's mirror is reached. Makes it when it isn't there. */
+export async function openAccess(request: MirrorRequest): Promise<{ access: MirrorAccess; clone: CloneFacts }> {
+  const { home, env, project, lend } = request
+  const folder = mirrorFolder(home, project.id)
+  const clone = await readClone(project.path, env)
+  const address = remoteAddress(project.remote, project.path)
+  const local = isolatedGitEnv(env)
+  if (!existsSync(path.join(folder, 'HEAD'))) await makeMirror(folder, local)
+  const lent = await lentConfig(lend, address, clone.ownWays)
+  const remote = remoteGitEnv(env, [...clone.config, ...lent], { sshChosen: clone.sshChosen })
+  return { access: { folder, local, remote, address }, clone }
+}
+
+/** Where the mirror of a project is or would be. */
+export function mirrorFolder(home: string, project: string): string {
+  return path.join(home, 'mirrors', `${safeName(project, 'project id')}.git`)
 }
 
 async function makeMirror(folder: string, env: Record<string, string>): Promise<void> {

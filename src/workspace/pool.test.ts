@@ -14,6 +14,7 @@ import {
   sh,
   type World,
 } from './__fixtures__/world.ts'
+import { ownedName } from './owned.ts'
 
 const kinds = await kindsHere()
 
@@ -148,11 +149,11 @@ test('is bounded, goes with an idle project, and makes nothing more when it is s
 
 test('what a crash left half-made goes, what a live process makes stays', async () => {
   const world = await makeWorld()
-  const [left, live] = ['making-left', 'making-live'].map((name) => path.join(pool(world), name)) as [string, string]
+  const own = identifyProcess(process.pid)
+  const names = [ownedName('removing-', { pid: 1, startTime: 1, bootId: 'beef' }), ownedName('making-', own)]
+  const [left, live] = names.map((name) => path.join(pool(world), name)) as [string, string]
   await mkdir(path.join(left, 'tree'), { recursive: true })
-  await writeFile(path.join(left, 'owner.json'), JSON.stringify({ pid: 1, startTime: 1, bootId: 'another boot' }))
   await mkdir(live)
-  await writeFile(path.join(live, 'owner.json'), JSON.stringify(identifyProcess(process.pid)))
   await stock(world)
   expect(existsSync(left)).toBe(false)
   expect(existsSync(live)).toBe(true)

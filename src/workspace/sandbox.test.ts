@@ -2,9 +2,11 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { runProcess } from '../lib/process.ts'
+import { identifyProcess } from '../lib/process-identity.ts'
 import { kindsHere, temporaryFolder } from './__fixtures__/world.ts'
 import { planMounts, programPaths } from './mounts.ts'
 import { probeSandbox } from './sandbox.ts'
+import { runSandboxed } from './sandboxed.ts'
 
 const held = (await kindsHere()).includes('bubblewrap')
 
@@ -139,8 +141,32 @@ test("a kind that can't be had is refused when it is asked for, else passed over
     exit: 6,
     code: 'sandbox-unknown',
   })
-  expect((await probeSandbox({ ...env, ORCH_SANDBOX: 'none' })).means).toMatchObject({
-    kind: 'none',
-    containsProcesses: false,
-  })
+  expect((await probeSandbox({ ...env, ORCH_SANDBOX: 'none' })).means.kind).toBe('none')
 })
+
+const bare = await probeSandbox({ ...process.env, ORCH_SANDBOX: 'none' })
+
+test('what ends the processes where there is no sandbox is named, and what stays open is told as it is', () => {
+  const { ends, open } = bare.means
+  expect(ends).toBe(open.some((sentence) => sentence.includes("out of its run's cgroup")) ? 'cgroup' : 'marker')
+  expect(open.some((sentence) => sentence.includes('only by chance'))).toBe(ends === 'marker')
+})
+
+test.skipIf(bare.means.ends !== 'cgroup')(
+  'without a sandbox a command that hid from its mark is ended by its cgroup (needs cgroup v2 that can be written)',
+  async () => {
+    const folder = await temporaryFolder()
+    const result = await runSandboxed(bare, {
+      argv: ['sh', '-c', '(env -i setsid /bin/sleep 60 </dev/null >/dev/null 2>&1 & echo $!)'],
+      cwd: folder,
+      env: { PATH: '/usr/bin:/bin' },
+      writable: [folder],
+      readable: [],
+      network: true,
+      timeoutMs: 10_000,
+    })
+    const pid = Number(result.stdout)
+    expect(pid).toBeGreaterThan(1)
+    expect(identifyProcess(pid)).toBeNull()
+  },
+)

@@ -6,8 +6,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { endGroup, endOrphanedGroups, inGroup, membersOf } from '../lib/cgroup.ts'
 import { UserError } from '../lib/errors.ts'
 import { runProcess } from '../lib/process.ts'
+import { openCommandGroup } from './marked.ts'
 import { absolutePath } from './git.ts'
 import { type Mount, planMounts, programPaths } from './mounts.ts'
 import { removeTree } from './places.ts'
@@ -25,13 +27,14 @@ export const OPEN_WITHOUT_SANDBOX = [
   '`sandbox.network: false` is not enforced',
   'git configuration, hooks and filters planted in a workspace are taken out before the engine runs git there, but nothing else holds them',
 ] as const
-const OPEN_PROCESSES =
-  'a process that hides from its group is found only by a mark in its environment, so it can outlive its run'
+const OPEN_MARKER =
+  'a process that leaves its parent and drops its environment is found only by chance, so it can outlive its run'
+const OPEN_CGROUP = "a process that moves itself out of its run's cgroup on purpose can outlive its run"
 
 /** Finds the best sandbox that works here. `ORCH_SANDBOX` (or `prefer`) forces one; UserError 6 when that one can't be had. */
 export async function probeSandbox(env: NodeJS.ProcessEnv, options: { prefer?: Kind } = {}): Promise<Sandbox> {
   const forced = options.prefer ?? forcedKind(env)
-  if (forced === 'none') return makeNoSandbox()
+  if (forced === 'none') return makeNoSandbox(env)
   const tried: string[] = []
   for (const kind of ['bubblewrap', 'unshare'] as const) {
     if (forced && forced !== kind) continue
@@ -39,7 +42,7 @@ export async function probeSandbox(env: NodeJS.ProcessEnv, options: { prefer?: K
     if (typeof found !== 'string') return found
     tried.push(found)
   }
-  if (!forced) return makeNoSandbox()
+  if (!forced) return makeNoSandbox(env)
   throw new UserError(
     6,
     'sandbox-missing',
@@ -54,13 +57,35 @@ function forcedKind(env: NodeJS.ProcessEnv): Kind | null {
   throw new UserError(6, 'sandbox-unknown', `ORCH_SANDBOX=${value} is not known; use bubblewrap, unshare or none`)
 }
 
-function makeNoSandbox(): Sandbox {
+/** Nothing holds what runs back, but a cgroup of its own, where one can be had, finds all of it when it is to end. */
+async function makeNoSandbox(env: NodeJS.ProcessEnv): Promise<Sandbox> {
+  const hasGroups = await probeGroups(env)
+  const ends = hasGroups ? 'cgroup' : 'marker'
+  const open = [...OPEN_WITHOUT_SANDBOX, hasGroups ? OPEN_CGROUP : OPEN_MARKER]
   return {
-    means: { kind: 'none', version: null, open: [...OPEN_WITHOUT_SANDBOX, OPEN_PROCESSES], containsProcesses: false },
+    means: { kind: 'none', version: null, open, ends },
     wrap(request) {
       const [file = 'true', ...args] = request.argv
-      return { file, args, env: request.env, containment: 'marker' }
+      return { file, args, env: request.env, containment: ends }
     },
+  }
+}
+
+/** Whether a process that hides as well as it can is found and ended in a cgroup. Ends what a killed Orch left in its own. */
+async function probeGroups(env: NodeJS.ProcessEnv): Promise<boolean> {
+  await endOrphanedGroups()
+  const group = openCommandGroup()
+  if (group === null) return false
+  try {
+    const result = await runProcess({
+      argv: inGroup(group, ['/bin/sh', '-c', '(sleep 60 </dev/null >/dev/null 2>&1 &) && echo started']),
+      env: { PATH: absolutePath(env['PATH']) },
+      timeoutMs: PROBE_LIMIT_MS,
+      outputCapBytes: 4_096,
+    })
+    return result.stdout === 'started\n' && membersOf(group).length === 1
+  } finally {
+    await endGroup(group)
   }
 }
 
@@ -97,7 +122,7 @@ async function findBubblewrap(env: NodeJS.ProcessEnv): Promise<Sandbox | string>
   if (!file) return 'bubblewrap (bwrap) is not installed'
   const version = (await versionOf(file, env))?.replace(/^bubblewrap /, '') ?? null
   const base: BubblewrapBase = { file, masked: alwaysMasked(env), programs: programPaths(env, homesOf(env)) }
-  const means: SandboxMeans = { kind: 'bubblewrap', version, open: [], containsProcesses: true }
+  const means: SandboxMeans = { kind: 'bubblewrap', version, open: [], ends: 'pid-namespace' }
   const sandbox: Sandbox = { means, wrap: (request) => wrapWithBubblewrap(base, request) }
   const problem = await probe(sandbox, env)
   return problem === null ? sandbox : `bubblewrap ${version ?? ''} did not pass its probe: ${problem}`
@@ -160,7 +185,7 @@ async function findUnshare(env: NodeJS.ProcessEnv): Promise<Sandbox | string> {
   const file = findProgram('unshare', env)
   if (!file) return 'unshare (util-linux) is not installed'
   const version = (await versionOf(file, env))?.replace(/^unshare from util-linux /, '') ?? null
-  const means: SandboxMeans = { kind: 'unshare', version, open: [...OPEN_WITHOUT_SANDBOX], containsProcesses: true }
+  const means: SandboxMeans = { kind: 'unshare', version, open: [...OPEN_WITHOUT_SANDBOX], ends: 'pid-namespace' }
   const problems: string[] = []
   // As oneself where util-linux can (an agent that thinks it is root behaves otherwise), else as the namespace's root.
   for (const identity of ['--map-current-user', '--map-root-user']) {

@@ -1,9 +1,10 @@
 // Running things in the sandbox to their end: git in a place an agent may have touched, setup and verify commands.
 
+import { endGroup, inGroup } from '../lib/cgroup.ts'
 import { ExternalError } from '../lib/errors.ts'
 import { type ProcessResult, runProcess } from '../lib/process.ts'
 import { gitError, isolatedGitEnv, LOCAL_LIMIT_MS, SAFE_OPTIONS } from './git.ts'
-import { endMarked, MARK, newMark } from './marked.ts'
+import { endMarked, MARK, newMark, openCommandGroup } from './marked.ts'
 import type { Sandbox, SandboxRequest } from './workspace.ts'
 
 export interface SandboxedRun extends SandboxRequest {
@@ -17,8 +18,10 @@ export interface SandboxedRun extends SandboxRequest {
 export async function runSandboxed(sandbox: Sandbox, request: SandboxedRun): Promise<ProcessResult> {
   const mark = newMark()
   const wrapped = sandbox.wrap({ ...request, env: { ...request.env, [MARK]: mark } })
+  const group = wrapped.containment === 'cgroup' ? openCommandGroup() : null
+  const argv = [wrapped.file, ...wrapped.args] as const
   const result = await runProcess({
-    argv: [wrapped.file, ...wrapped.args],
+    argv: group ? inGroup(group, argv) : argv,
     cwd: request.cwd,
     env: wrapped.env,
     timeoutMs: request.timeoutMs,
@@ -26,7 +29,8 @@ export async function runSandboxed(sandbox: Sandbox, request: SandboxedRun): Pro
     ...(request.outputCapBytes === undefined ? {} : { outputCapBytes: request.outputCapBytes }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   })
-  if (wrapped.containment === 'marker') await endMarked(mark)
+  if (group) await endGroup(group)
+  if (wrapped.containment !== 'pid-namespace') await endMarked(mark)
   if (result.exitCode !== 0 && result.stderr.startsWith('bwrap: ')) {
     const message = `The sandbox did not start: ${result.stderr.trim().split('\n')[0]}; run \`orch doctor\``
     throw new ExternalError({

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../lib/process.ts'
-import { isSameProcessAlive, identifyProcess } from '../lib/process-identity.ts'
+import { identifyProcess } from '../lib/process-identity.ts'
 import { asAgent, collectOne, commit, ensureOne, kindsHere, makeWorld, sh, type World } from './__fixtures__/world.ts'
+import { ownedName } from './owned.ts'
 import type { VerifyRequest } from './workspace.ts'
 
 const kinds = await kindsHere()
@@ -161,17 +162,21 @@ test('what an agent patched in its workspace is not there', async () => {
 
 test('a checkout whose process is gone is removed by the next verification', async () => {
   const world = await makeWorld()
-  const left = path.join(world.home, 'verify/left-behind')
-  await mkdir(path.join(left, 'tree'), { recursive: true })
-  await writeFile(path.join(left, 'owner.json'), JSON.stringify({ pid: 1, startTime: 1, bootId: 'another boot' }))
   const own = identifyProcess(process.pid)
-  const live = path.join(world.home, 'verify/live')
+  if (!own) throw new Error('this process is not there')
+  const gone = { ...own, startTime: own.startTime + 1 }
+  const names = [
+    ownedName('making-', gone),
+    ownedName('making-', { ...own, bootId: 'beef' }),
+    ownedName('making-', own),
+  ]
+  const [left, before, live] = names.map((name) => path.join(world.home, 'verify', name)) as [string, string, string]
+  // Killed right after it made the folder, and in the middle of the work.
+  await mkdir(left, { recursive: true })
+  await mkdir(path.join(before, 'tree'), { recursive: true })
   await mkdir(live)
-  await writeFile(path.join(live, 'owner.json'), JSON.stringify(own))
   await verifyIn(world, { verify: [command('true')] })
-  expect(own && isSameProcessAlive(own)).toBe(true)
-  expect(existsSync(left)).toBe(false)
-  expect(existsSync(live)).toBe(true)
+  expect([left, before, live].map((folder) => existsSync(folder))).toEqual([false, false, true])
 })
 
 test('the environment has an identity that holds still and follows PATH', async () => {

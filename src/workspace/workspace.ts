@@ -61,6 +61,10 @@ export interface Mirror {
   diffText(base: string, head: string, options: { maxBytes: number; contextLines?: number }): Promise<string>
   /** Oldest first. */
   commitsBetween(base: string, head: string): Promise<CommitInfo[]>
+  /** What a branch itself was since `base`, one after the other, its tip last: commits that a merge brought in are not. */
+  mainline(base: string, tip: string): Promise<string[]>
+  /** Whether any file of a commit holds this text, word for word. */
+  holdsText(sha: string, text: string): Promise<boolean>
   /** Merges in memory. */
   mergeTree(ours: string, theirs: string): Promise<{ ok: true; tree: string } | { ok: false; files: string[] }>
   commitTree(request: MergeCommitRequest): Promise<string>
@@ -72,6 +76,46 @@ export interface Mirror {
   canPush(branch: string): Promise<PushResult>
   /** Pins a commit under refs/orch/…, so that nothing a workspace borrows can vanish. */
   pin(ref: string, sha: string): Promise<void>
+  /** All refs under refs/orch/. */
+  listPins(): Promise<string[]>
+}
+
+/** What backups need of mirrors. Failures throw ExternalError. */
+export interface WorkKeeper {
+  /** Writes what lies under refs/orch/ and not at origin into a bundle; false, and no file, when that is nothing. */
+  bundle(project: MirrorOf, file: string): Promise<boolean>
+  /** Takes in what such a bundle holds, making the mirror if need be; gives how many refs were new. Moves none that is there. */
+  take(project: MirrorOf, file: string): Promise<number>
+  /** Asks the remote for the base, and gives the tasks that Orch landed on it since then (ms), each with its commit there. */
+  landings(project: MirrorOf, on: { base: string | null; since: number }): Promise<Map<string, string>>
+}
+
+/**
+ * What git may reach a remote with where the user gave it no way of its own: a forge's token. Null where there is none for
+ * that address. May throw ExternalError when a token can't be had just now.
+ */
+export type LendCredential = (address: string) => Promise<{ username: string; password: string } | null>
+
+/** Clones of Orch's own, for projects that were named by their address. Failures throw ExternalError. */
+export interface ManagedClones {
+  isManaged(dir: string): boolean
+  /** Where the clone of a repository is or would be: by its host and path. */
+  placeFor(parts: string[]): string
+  /** Clones with the user's own credentials; whole or not at all. One that is there with the same address is kept. */
+  make(request: { address: string; dir: string }): Promise<'made' | 'existed'>
+  /** The repository is elsewhere now. Leaves other people's clones alone. */
+  moveAlong(dir: string, address: string): Promise<void>
+  /** Its files as they are at a commit that the mirror at `from` has; one with a person's work in it is left as it is. */
+  catchUp(request: { dir: string; from: string; sha: string }): Promise<void>
+  /** False, and it stays, where it is not ours or holds work of a person. */
+  remove(dir: string): Promise<boolean>
+}
+
+/** The project of a mirror. */
+export interface MirrorOf {
+  id: string
+  path: string
+  remote: string
 }
 
 export interface WorkspaceRequest {
@@ -123,8 +167,11 @@ export interface SandboxMeans {
   version: string | null
   /** What stays open with this kind, in sentences; empty for bubblewrap. */
   open: string[]
-  /** Whether ending the wrapper ends the whole tree. */
-  containsProcesses: boolean
+  /**
+   * By what a run's whole tree is ended: its pid namespace, a cgroup of its own, or (with a hole, named in `open`) a mark
+   * in its environment.
+   */
+  ends: 'pid-namespace' | 'cgroup' | 'marker'
 }
 
 export interface SandboxRequest {
@@ -143,7 +190,7 @@ export interface Wrapped {
   file: string
   args: string[]
   env: Record<string, string>
-  containment: 'pid-namespace' | 'marker'
+  containment: SandboxMeans['ends']
 }
 
 export interface Sandbox {
@@ -197,6 +244,8 @@ export interface Workspaces {
   ): Promise<Collected>
   /** Setup and verify in an engine-owned checkout that no agent has been in, deleted afterwards. Setup failure: outcome in `commands` is never a verify failure; throws ExternalError `setup-failed`. */
   verify(mirror: Mirror, request: VerifyRequest): Promise<VerifyRun>
+  /** What there is on the disk, whoever it was made for: folders of tasks, and of the runs that have a read copy in them. */
+  list(): Promise<{ task: string; readCopies: string[] }[]>
   /** Saves anything uncommitted under ORCH_HOME/saved/, then removes the task's workspace. Idempotent. */
   remove(task: string): Promise<{ saved: string | null }>
   /** The environment of a run or a command: allowlist, caches and prefixes redirected into `runtimeDir`, then `set`. */
@@ -258,6 +307,8 @@ export interface VerifyRequest {
 export interface RepositoryFacts {
   /** Such as `2.43.0`; null when git can't be run. */
   gitVersion(): Promise<string | null>
+  /** Tries in a scratch repository what Orch needs git for: what went well, and the first thing that did not. */
+  tryGit(): Promise<{ tried: string[]; problem: string | null }>
   /** Root of the working copy around a folder, links followed; `text` is git's own word when there is none. */
   findRoot(dir: string): Promise<{ ok: true; root: string } | { ok: false; text: string }>
   /** Address of `origin` as the clone's configuration has it, or null. */

@@ -144,6 +144,8 @@ describe.each(kinds)('a read copy (%s)', (kind) => {
     await world.workspaces.discard(copy)
     expect(existsSync(copy.path)).toBe(false)
     const own = await ensureOne(world)
+    await world.workspaces.ensureReadCopy(world.mirror, request)
+    expect(await world.workspaces.list()).toEqual([{ task: own.task, readCopies: ['run-7'] }])
     await expect(world.workspaces.discard(own)).rejects.toMatchObject({ kind: 'rejected' })
   })
 })

@@ -18,7 +18,7 @@ import { sweepAllProducts } from './pristine.ts'
 import { saveTree } from './save.ts'
 import { aroundSetup } from './setup-products.ts'
 import { verifyTree } from './verify.ts'
-import type { Mirror, Sandbox, SetupUse, Workspace, Workspaces } from './workspace.ts'
+import type { LendCredential, Mirror, Sandbox, SetupUse, Workspace, Workspaces } from './workspace.ts'
 
 export interface WorkspacesOptions {
   /** ORCH_HOME; made when it isn't there. */
@@ -26,6 +26,7 @@ export interface WorkspacesOptions {
   /** The user's environment: credentials for the remote come from it, and the allowlist for commands. */
   env: NodeJS.ProcessEnv
   sandbox: Sandbox
+  lend?: LendCredential
   /** Read-only places that setup and verify may see although they lie under HOME. */
   readPaths?: string[]
 }
@@ -37,7 +38,7 @@ const SETUP_OUTPUT_BYTES = 1 << 20
 export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
   mkdirSync(options.home, { recursive: true, mode: 0o700 })
   const home = realpathSync(options.home)
-  const { env } = options
+  const { env, lend } = options
   const sandbox: Sandbox = {
     means: options.sandbox.means,
     wrap: (request) => options.sandbox.wrap({ ...request, masked: [home, ...(request.masked ?? [])] }),
@@ -56,7 +57,7 @@ export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
     sandbox,
     environment,
     environmentId,
-    mirror: (project) => openMirror({ home, env, project }),
+    mirror: (project) => openMirror({ home, env, lend, project }),
     ensure: (mirror, request) => ensureWorkspace(context, mirror, request),
     ensureReadCopy: (mirror, request) => makeReadCopy(context, mirror, request),
     find: (task) => findWorkspace(context, task),
@@ -68,6 +69,7 @@ export function makeWorkspaces(options: WorkspacesOptions): Workspaces {
       ...(await verifyTree(context, mirror, request)),
       environmentId: await environmentId(),
     }),
+    list: () => listWorkspaces(context),
     remove: (task) => remove(context, task),
     stock: (request) => stock(context, request),
     diskUse: () => diskUse(context),
@@ -80,10 +82,25 @@ function findWorkspace(context: Context, task: string): Workspace | null {
 }
 
 function findReadCopy(context: Context, request: { task: string; runId: string }): Workspace | null {
-  const folder = path.join(taskPlaces(context, request.task).folder, `review-${safeName(request.runId, 'run id')}`)
+  const folder = path.join(taskPlaces(context, request.task).folder, `${READ_COPY}${safeName(request.runId, 'run id')}`)
   return existsSync(folder)
     ? { task: request.task, path: path.join(folder, 'tree'), runtimeDir: path.join(folder, 'runtime') }
     : null
+}
+
+const READ_COPY = 'review-'
+
+async function listWorkspaces(context: Context): Promise<{ task: string; readCopies: string[] }[]> {
+  const parent = path.join(context.home, 'workspaces')
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => [])
+  const tasks = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  return Promise.all(
+    tasks.sort().map(async (task) => {
+      const names = await readdir(path.join(parent, task)).catch(() => [])
+      const copies = names.filter((name) => name.startsWith(READ_COPY))
+      return { task, readCopies: copies.map((name) => name.slice(READ_COPY.length)).sort() }
+    }),
+  )
 }
 
 async function setup(

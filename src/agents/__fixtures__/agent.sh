@@ -8,6 +8,8 @@ case "$1" in
   leave) echo started; setsid tail -s 1 -f /dev/null >/dev/null 2>&1 & echo leaving ;;
   slip) env -i setsid tail -s 1 -f /dev/null >/dev/null 2>&1 & echo "slipped $!"; sleep 0.8 ;;
   flood) exec yes 'this line is written again and again without an end' ;;
+  deaf-flood) trap '' TERM; while :; do echo 'this line is written again and again without an end'; done ;;
+  mutters) i=0; while [ $i -lt 12 ]; do echo "mutter $i" >&2; i=$((i+1)); sleep 0.05; done ;;
   restless) [ -n "$2" ] || echo started; exec "$0" restless again ;;
   crash) echo started; echo 'it broke here' >&2; kill -SEGV $$ ;;
   fail) echo 'no such luck' >&2; exit 3 ;;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { endGroup, makeGroup, placeOfGroup } from '../../lib/cgroup.ts'
 import { runProcess, sleep } from '../../lib/process.ts'
 import { makeAdapters } from '../adapters.ts'
 import type { Runner, RunSpec } from '../agent.ts'
@@ -16,13 +17,23 @@ export const SUPERVISOR = at('../supervisor.ts')
 export const SCRIPTED = at('../scripted-agent.ts')
 export const ACP = at('../acp-agent.ts')
 export const AGENT = at('./agent.sh')
+export const HIDE = at('./hide.sh')
 export const START_AND_LEAVE = at('./start-and-leave.ts')
+export const START_TOGETHER = at('./start-together.ts')
 export const PATH = process.env['PATH'] ?? '/usr/bin:/bin'
 
-export type Containment = 'none' | 'bwrap' | 'unshare'
+export type Containment = 'none' | 'cgroup' | 'bwrap' | 'unshare'
+
+const ENDS: Record<Containment, RunSpec['containment']> = {
+  none: 'marker',
+  cgroup: 'cgroup',
+  bwrap: 'pid-namespace',
+  unshare: 'pid-namespace',
+}
 
 const WRAPPERS: Record<Containment, string[]> = {
   none: [],
+  cgroup: [],
   bwrap: [
     'bwrap',
     '--unshare-all',
@@ -44,6 +55,11 @@ const WRAPPERS: Record<Containment, string[]> = {
 /** Those containments that work on this machine. */
 export async function findContainments(): Promise<Containment[]> {
   const found: Containment[] = ['none']
+  const place = placeOfGroup({ pid: process.pid, startTime: 0 })
+  if (place && makeGroup(place)) {
+    await endGroup(place)
+    found.push('cgroup')
+  }
   for (const name of ['bwrap', 'unshare'] as const) {
     const [file = '', ...args] = WRAPPERS[name]
     const result = await runProcess({ argv: [file, ...args, 'true'], env: { PATH }, timeoutMs: 5_000 })
@@ -91,9 +107,10 @@ export function makeTestRuns(): TestRuns {
         cwd: runsDir,
         prompt: 'do it',
         timeLimitMs: 20_000,
+        stallMs: 20_000,
         graceMs: 300,
         logCapBytes: 1 << 20,
-        containment: containment === 'none' ? 'marker' : 'pid-namespace',
+        containment: ENDS[containment],
         ...rest,
       }
     },

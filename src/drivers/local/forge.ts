@@ -22,6 +22,7 @@ export function makeLocalForge(
         body: request.body,
         state: 'open',
         mergedSha: null,
+        url: null,
         createdAt: existing?.createdAt ?? now(),
         updatedAt: now(),
       })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore } from '../../store/sqlite.ts'
 import type { Store } from '../../store/store.ts'
-import { forgeContract, trackerContract } from '../driver.contract.ts'
+import { forgeContract, localTrackerContract } from '../driver.contract.ts'
 import { makeLocalForge } from './forge.ts'
 import { makeLocalTracker } from './tracker.ts'
 
@@ -31,7 +31,7 @@ forgeContract('local', async () => {
   }
 })
 
-trackerContract('local', async () => {
+localTrackerContract('local', async () => {
   const { store, close } = await open()
   return { tracker: makeLocalTracker(store), close }
 })

@@ -30,8 +30,16 @@ async function route(argv: string[], context: CliContext): Promise<number> {
   const { command } = await found.load()
   const args = parseOptions(command, found.rest, found.name)
   if (args.help) return showHelp(found.name.split(' '), context)
-  if (command.mutates) (await import('./inside-run.ts')).refuseInsideRun(context.env, found.name)
-  return command.run(args, context)
+  if (command.mutates) {
+    ;(await import('./inside-run.ts')).refuseInsideRun(context.env, found.name)
+    if (!args.skipDoctor) await (await import('./quick-doctor.ts')).requireReady(command, { name: found.name, context })
+  }
+  const { from } = args.values
+  const at =
+    command.looksAtExport && typeof from === 'string'
+      ? await (await import('./exported.ts')).lookingAt(from, context)
+      : context
+  return command.run(args, at)
 }
 
 interface Found {

@@ -1,5 +1,6 @@
 // The shape of a verb: what it takes, described once; help, parsing and errors are made from it.
 
+import type { QuickNeeds } from '../../flow/app.ts'
 import type { CliContext } from './context.ts'
 
 /** What may stand in a place: names that are asked for when a shell completes, or these words. */
@@ -62,8 +63,12 @@ interface CommandBase {
   positionals: readonly PositionalSpec[]
   /** Each a line as typed, with a comment. */
   examples: readonly string[]
-  /** Changes something: refused from inside a run. */
+  /** Changes something: refused from inside a run, and when the quick part of the doctor finds what keeps it from its work. */
   mutates: boolean
+  /** Can look at an exported task instead of this ORCH_HOME (`--from`). */
+  looksAtExport?: true
+  /** What the quick part looks at; absent: `home`. Empty for what must work when things are broken. */
+  needs?: readonly QuickNeeds[]
 }
 
 export interface Command extends CommandBase {
@@ -72,10 +77,20 @@ export interface Command extends CommandBase {
   run(args: ParsedArgs, context: CliContext): Promise<number>
 }
 
+const FROM: OptionSpecs = {
+  from: {
+    kind: 'text',
+    value: 'FILE',
+    description: 'Look at a task that `orch export` wrote to FILE instead',
+    complete: 'file',
+  },
+}
+
 /** Ties the types of `run` to the options described. */
 export function defineCommand<const O extends OptionSpecs>(
   command: CommandBase & { options: O; run(args: Args<O>, context: CliContext): Promise<number> },
 ): Command {
   // parseOptions builds `values` from these very options, which the erased type can't say.
-  return { ...command, run: (args, context) => command.run(args as Args<O>, context) }
+  const options = { ...command.options, ...(command.looksAtExport ? FROM : {}) }
+  return { ...command, options, run: (args, context) => command.run(args as Args<O>, context) }
 }

@@ -6,7 +6,7 @@ import type { Command } from './command.ts'
 import type { CliContext } from './context.ts'
 import { type Load, NOUNS, findVerb, own } from './routes.ts'
 
-export type Described = Pick<Command, 'summary' | 'options' | 'positionals'>
+export type Described = Pick<Command, 'summary' | 'options' | 'positionals' | 'mutates'>
 
 /** What the build's file holds. */
 export interface CommandTable {

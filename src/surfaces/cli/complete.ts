@@ -7,7 +7,7 @@ import { type Commands, type Described, openCommands } from './complete-commands
 import { packagedNames } from './complete-names.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit-codes.ts'
-import { GLOBAL_OPTIONS } from './parse-options.ts'
+import { optionsOf } from './parse-options.ts'
 import { NOUNS, SECTIONS, findNoun, findVerb, own } from './routes.ts'
 import { sanitizeLine } from './sanitize.ts'
 
@@ -72,7 +72,7 @@ interface Typing {
 
 function afterVerb(command: Described, typing: Typing): Promise<Candidate[] | typeof FILES> | Candidate[] {
   const { before, typed } = typing
-  const options: Record<string, OptionSpec> = { ...command.options, ...GLOBAL_OPTIONS }
+  const options: Record<string, OptionSpec> = optionsOf(command)
   const { used, positionals, awaiting } = readWords(before, options)
   const inline = /^--([^=]+)=(.*)$/s.exec(typed)
   if (inline?.[1] !== undefined && own(options, inline[1])) {

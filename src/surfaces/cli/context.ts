@@ -2,7 +2,7 @@
 // A verb that only looks takes `reader` and never builds the rest, so that it starts fast.
 
 import { fstatSync, writeSync } from 'node:fs'
-import type { App, Reader } from '../../flow/app.ts'
+import type { App, DoctorReport, DoctorRequest, QuickNeeds, QuickTrouble, Reader, Vault } from '../../flow/app.ts'
 import type { Screen, ScreenHandlers } from './terminal.ts'
 
 export interface Output {
@@ -39,6 +39,12 @@ export interface CliContext {
   reader(): Promise<Reader | null>
   /** Gives the same one when called twice; with `home` an app on another ORCH_HOME, for the demo. */
   app(options?: { home: string }): Promise<App>
+  /** For the state as a whole, also where the database can't be opened. */
+  vault(): Promise<Vault>
+  /** Looks at everything, whatever is broken. */
+  doctor(request: DoctorRequest): Promise<DoctorReport>
+  /** Looks in some milliseconds at what a command needs; null when that is in order. Throws UserError for broken books. */
+  quickDoctor(needs: readonly QuickNeeds[]): Promise<QuickTrouble | null>
   /** Calls back at every Ctrl-C or SIGTERM instead of ending the process; the result takes that back. */
   onInterrupt(handler: () => void): () => void
   /** Takes over the whole terminal, until it is closed; only where `canAsk`. */
@@ -58,6 +64,9 @@ export interface ContextParts {
   agentNames: () => Promise<string[]>
   reader: () => Promise<Reader | null>
   app: (options?: { home: string }) => Promise<App>
+  vault: () => Promise<Vault>
+  doctor: CliContext['doctor']
+  quickDoctor: CliContext['quickDoctor']
 }
 
 /** The context of the running process. */

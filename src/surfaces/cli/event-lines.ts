@@ -42,7 +42,7 @@ function taskSentence(event: TaskEvent): string | null {
     case 'task.cancel_requested':
       return 'is being cancelled'
     case 'task.cancelled':
-      return `cancelled by ${event.data.by}`
+      return `cancelled by ${event.data.by}${event.data.why === undefined ? '' : `: ${event.data.why}`}`
     case 'task.done':
       return 'done'
     case 'task.answered':
@@ -125,6 +125,7 @@ function outcomeText(outcome: RunOutcome): string {
     case 'cancelled':
       return `cancelled by ${outcome.by}`
     case 'timed-out':
+    case 'stalled':
     case 'could-not-start':
     case 'lost':
       return `${outcome.kind}: ${outcome.text}`

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { TASK_STATUSES, type TaskStatus } from '../../core/lifecycle.ts'
-import type { App, JournalEntry, Project, Reader, StatusView, TaskView } from '../../flow/app.ts'
+import type { App, JournalEntry, Project, Reader, StatusView, TaskView, Vault } from '../../flow/app.ts'
 import { runCli } from './cli.ts'
 import type { CliContext } from './context.ts'
 
@@ -68,6 +68,7 @@ export function fakeLine(change: Partial<StatusView['tasks'][number]> = {}): Sta
     updatedAt: NOW - 60_000,
     since: NOW - 60_000,
     lastActivityAt: NOW - 3_000,
+    stallsAt: null,
     ...change,
   }
 }
@@ -129,9 +130,10 @@ export interface Run {
   stderr: string
 }
 
-export interface FakeTerminal extends Partial<Omit<CliContext, 'stdin' | 'app' | 'reader'>> {
+export interface FakeTerminal extends Partial<Omit<CliContext, 'stdin' | 'app' | 'reader' | 'vault'>> {
   app?: App
   reader?: Reader | null
+  vault?: Vault
   stdin?: string
   /** Instead of `runCli`. */
   run?: (argv: string[], context: CliContext) => Promise<number>
@@ -141,7 +143,7 @@ export interface FakeTerminal extends Partial<Omit<CliContext, 'stdin' | 'app' |
 
 /** Runs one command line against the fakes. */
 export async function orch(argv: string[], terminal: FakeTerminal = {}): Promise<Run> {
-  const { app, reader, stdin = '', run = runCli, onReady, ...rest } = terminal
+  const { app, reader, vault, stdin = '', run = runCli, onReady, ...rest } = terminal
   const out: Run = { exit: -1, stdout: '', stderr: '' }
   const handlers = new Set<() => void>()
   onReady?.(() => {
@@ -166,6 +168,11 @@ export async function orch(argv: string[], terminal: FakeTerminal = {}): Promise
     now: () => NOW,
     reader: async () => (reader === undefined ? (app?.reader ?? fakeReader()) : reader),
     app: async () => app ?? fakeApp(),
+    vault: async () => vault ?? unexpected<Vault>('vault', {}),
+    doctor: async () => {
+      throw new Error('no test expected the doctor')
+    },
+    quickDoctor: async () => null,
     onInterrupt: (handler) => {
       handlers.add(handler)
       return () => handlers.delete(handler)

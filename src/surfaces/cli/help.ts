@@ -36,6 +36,7 @@ export async function mainHelp(screen: Screen): Promise<string> {
     '',
     'Try `orch demo` first, then `orch init` in a clone of your own.',
     '`orch help COMMAND` shows one command, `orch help --all` lists all; every command takes --json.',
+    'One that changes something takes a quick look first whether it can (exit 6 if not); --skip-doctor leaves that out.',
     'ORCH_HOME (default ~/.orch) is where all state is kept.',
   ])
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { AgentView, Check, PipelineView, RunEvent } from '../../flow/app.ts'
+import type { AgentView, Check, DoctorReport, DoctorRequest, PipelineView, RunEvent } from '../../flow/app.ts'
 import { PROJECT, fakeApp, fakeReader, fakeTask, orch } from './fake-app.ts'
 
 const AGENT: AgentView = {
@@ -99,6 +99,7 @@ const CHANGE = {
   body: 'Why',
   state: 'open',
   mergedSha: null,
+  url: null,
   createdAt: 0,
   updatedAt: 0,
 } as const
@@ -138,18 +139,64 @@ test('doctor gives 6 when a check failed and 0 with warnings', async () => {
     text: 'seen',
     fix: status === 'ok' ? null : 'do this',
   })
-  const doctor = (...statuses: Check['status'][]) => fakeApp({ doctor: async () => statuses.map(check) })
-  const fine = await orch(['doctor'], { app: doctor('ok', 'warning') })
+  const asked: DoctorRequest[] = []
+  const doctor = (...statuses: Check['status'][]) => ({
+    doctor: async (request: DoctorRequest): Promise<DoctorReport> => {
+      asked.push(request)
+      return {
+        checks: statuses.map(check),
+        fixed: ['removed this'],
+        notFixed: statuses.length > 2 ? ['left that'] : [],
+      }
+    },
+  })
+  const fine = await orch(['doctor'], doctor('ok', 'warning'))
   expect(fine.exit).toBe(0)
   expect(fine.stdout).toBe(
     'host\n  ✓ x.ok       seen\n  ! x.warning  seen\n               → do this\n\n1 fine, 1 warnings, 0 failed\n',
   )
-  const bad = await orch(['doctor', '--json'], { app: doctor('ok', 'failed') })
+  const bad = await orch(['doctor', '--json'], doctor('ok', 'failed'))
   expect(bad.exit).toBe(6)
   expect(JSON.parse(bad.stdout)).toMatchObject({
     ok: false,
     checks: [{ name: 'x.ok' }, { name: 'x.failed', fix: 'do this' }],
+    fixed: ['removed this'],
+    notFixed: [],
   })
+  const fixed = await orch(
+    ['doctor', '--fix', '--profile', 'service, host', '--profile', 'host'],
+    doctor('ok', 'ok', 'ok'),
+  )
+  expect(fixed.stdout).toContain('\n\nMended\n  removed this\n\nNot mended\n  left that\n')
+  expect(asked.at(-1)).toEqual({ cwd: '/code/shop', profiles: ['host', 'service'], fix: true })
+  expect(asked[0]).toMatchObject({ profiles: ['host', 'project', 'agents', 'service'], fix: false })
+  const wrong = await orch(['doctor', '--profile', 'hots'], doctor('ok'))
+  expect(wrong).toMatchObject({ exit: 2, stderr: expect.stringContaining('known: host, project, agents, service') })
+  const inside = await orch(['doctor', '--fix'], { ...doctor('ok'), env: { ORCH_RUN: 'T-1-1' } })
+  expect(inside).toMatchObject({ exit: 4, stderr: expect.stringContaining('inside run T-1-1') })
+})
+
+test('a verb that changes something takes a quick look first, unless it is told not to', async () => {
+  const asked: (readonly string[])[] = []
+  const quickDoctor = async (needs: readonly string[]) => {
+    asked.push(needs)
+    return { code: 'disk-full', text: 'the disk is full: make room' }
+  }
+  const refused = await orch(['task', 'pause', '1', '--json'], { quickDoctor })
+  expect(refused.exit).toBe(6)
+  expect(JSON.parse(refused.stderr)).toEqual({
+    error: { code: 'disk-full', exit: 6, text: expect.stringMatching(/task pause.*make room.*--skip-doctor/) },
+  })
+  expect((await orch(['up'], { quickDoctor })).exit).toBe(6)
+  expect((await orch(['demo'], { quickDoctor })).exit).toBe(6)
+  expect(asked).toEqual([['home'], ['home', 'git'], ['git']])
+  const act = async () => ({ ok: true as const, value: fakeTask() })
+  const forced = await orch(['task', 'pause', '1', '--skip-doctor'], { quickDoctor, app: fakeApp({ act }) })
+  expect(forced.exit).toBe(0)
+  // One that only looks has nothing to skip, and is asked nothing.
+  expect((await orch(['status', '--skip-doctor'], { quickDoctor })).exit).toBe(2)
+  expect((await orch(['task', 'show', '1'], { quickDoctor })).exit).toBe(0)
+  expect(asked).toHaveLength(3)
 })
 
 const DIRECT: PipelineView = {
@@ -210,8 +257,8 @@ test('configuration is checked, explained and described', async () => {
 test('projects are added, listed and removed, agents listed', async () => {
   const removed: string[] = []
   const app = fakeApp({
-    addProject: async ({ path }) => ({
-      project: { ...PROJECT, path },
+    addProject: async ({ source, cwd, prefix, tracker, forge }) => ({
+      project: { ...PROJECT, path: [cwd, source, prefix, tracker, forge].join(' ') },
       wroteConfig: false,
       alreadyRegistered: true,
       notes: ['a note'],
@@ -220,17 +267,28 @@ test('projects are added, listed and removed, agents listed', async () => {
     }),
     removeProject: async (id) => {
       removed.push(id)
-      return removed.length === 1 ? { openTasks: 2, removed: false } : { openTasks: 0, removed: true }
+      const clone = removed.length === 3 ? 'kept' : 'untouched'
+      return removed.length === 1 ? { openTasks: 2, removed: false, clone } : { openTasks: 0, removed: true, clone }
     },
     agents: async () => [AGENT],
   })
-  expect((await orch(['project', 'add', '../web'], { app })).stdout).toContain('SHOP: /code/web was registered already')
+  expect((await orch(['project', 'add', '../web'], { app })).stdout).toContain(
+    'SHOP: /code/shop ../web    was registered',
+  )
+  const flags = ['--tracker', 'plane:acme/1', '--forge', 'none', '--prefix', 'S']
+  expect((await orch(['project', 'add', 'acme/web', ...flags], { app })).stdout).toContain(
+    'SHOP: /code/shop acme/web S plane:acme/1 none was registered already',
+  )
   expect((await orch(['project', 'list'], { app })).stdout).not.toContain('secret')
   expect(await orch(['project', 'remove', 'shop'], { app })).toMatchObject({
     exit: 4,
     stderr: expect.stringContaining('[open-tasks]'),
   })
-  expect((await orch(['project', 'remove', 'SHOP'], { app })).exit).toBe(0)
+  expect(await orch(['project', 'remove', 'SHOP'], { app })).toMatchObject({
+    exit: 0,
+    stdout: expect.stringContaining('/code/shop was not touched'),
+  })
+  expect((await orch(['project', 'remove', 'SHOP'], { app })).stdout).toContain('holds work of yours and was kept')
   expect((await orch(['agent', 'list'], { app })).stdout).toContain(
     'claude  yes    2.1      no         ready  none     /bin/claude',
   )

@@ -12,9 +12,26 @@ export const GLOBAL_OPTIONS: OptionSpecs = {
   help: { kind: 'flag', short: 'h', description: 'Show this help' },
 }
 
+/** Of every command that changes something. */
+export const SKIP_DOCTOR: OptionSpecs = {
+  'skip-doctor': {
+    kind: 'flag',
+    description: 'Begin without the quick look at ORCH_HOME, its disk and git; for recovery',
+  },
+}
+
+/** A command's own options and those that it shares with others. */
+export function optionsOf({ options, mutates }: Pick<Command, 'options' | 'mutates'>): OptionSpecs {
+  return { ...options, ...(mutates ? SKIP_DOCTOR : {}), ...GLOBAL_OPTIONS }
+}
+
 /** Throws UserError(2) for unknown options, missing values, too few or too many arguments. */
-export function parseOptions(command: Command, argv: string[], name: string): ParsedArgs & { help: boolean } {
-  const specs: OptionSpecs = { ...command.options, ...GLOBAL_OPTIONS }
+export function parseOptions(
+  command: Command,
+  argv: string[],
+  name: string,
+): ParsedArgs & { help: boolean; skipDoctor: boolean } {
+  const specs = optionsOf(command)
   const options = Object.fromEntries(
     Object.entries(specs).map(([key, spec]) => [
       key,
@@ -38,7 +55,7 @@ export function parseOptions(command: Command, argv: string[], name: string): Pa
   }
   const help = values.help === true
   if (!help) checkPositionals(command, positionals, name)
-  return { positionals, values, json: values.json === true, help }
+  return { positionals, values, json: values.json === true, help, skipDoctor: values['skip-doctor'] === true }
 }
 
 interface OptionToken {

@@ -19,8 +19,10 @@ export const SECTIONS: readonly Section[] = [
     verbs: {
       demo: () => import('./demo.ts'),
       init: () => import('./init.ts'),
+      onboard: () => import('./onboard.ts'),
       doctor: () => import('./doctor.ts'),
       up: () => import('./up.ts'),
+      sync: () => import('./sync.ts'),
     },
   },
   {
@@ -38,6 +40,15 @@ export const SECTIONS: readonly Section[] = [
       approve: () => import('./approve.ts'),
       reject: () => import('./reject.ts'),
       answer: () => import('./answer.ts'),
+    },
+  },
+  {
+    title: 'Keep',
+    verbs: {
+      backup: () => import('./backup.ts'),
+      restore: () => import('./restore.ts'),
+      export: () => import('./export.ts'),
+      import: () => import('./import.ts'),
     },
   },
   {
@@ -66,6 +77,8 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       edit: () => import('./task/edit.ts'),
       retry: () => import('./task/retry.ts'),
       cancel: () => import('./task/cancel.ts'),
+      reopen: () => import('./task/reopen.ts'),
+      reroute: () => import('./task/reroute.ts'),
       pause: () => import('./task/pause.ts'),
       resume: () => import('./task/resume.ts'),
       unblock: () => import('./task/unblock.ts'),
@@ -77,6 +90,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       list: () => import('./change/list.ts'),
       show: () => import('./change/show.ts'),
       diff: () => import('./change/diff.ts'),
+      request: () => import('./change/request.ts'),
     },
   },
   project: {
@@ -101,6 +115,16 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       list: () => import('./agent/list.ts'),
       test: () => import('./agent/test.ts'),
       conformance: () => import('./agent/conformance.ts'),
+    },
+  },
+  webhook: {
+    about: 'Webhooks: what trackers and forges told',
+    verbs: {
+      status: () => import('./webhook/status.ts'),
+      deliveries: () => import('./webhook/deliveries.ts'),
+      replay: () => import('./webhook/replay.ts'),
+      audit: () => import('./webhook/audit.ts'),
+      cleanup: () => import('./webhook/cleanup.ts'),
     },
   },
   config: {

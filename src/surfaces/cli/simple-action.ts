@@ -8,7 +8,7 @@ import { EXIT } from './exit-codes.ts'
 import { printJson, printLines } from './print.ts'
 
 export function makeActionCommand(verb: {
-  type: 'retry' | 'cancel' | 'pause' | 'resume'
+  type: 'retry' | 'cancel' | 'pause' | 'resume' | 'reopen'
   summary: string
   details: string
   done: (task: TaskView) => string

@@ -14,7 +14,7 @@ function watching(
 ) {
   let handlers: ScreenHandlers | null = null
   let frame: readonly string[] = []
-  const tasks = lines.map((line) => ({ lastActivityAt: null, ...line }))
+  const tasks = lines.map((line) => ({ lastActivityAt: null, stallsAt: null, ...line }))
   const state = { tasks, closed: 0, acted: [] as TaskAction[] }
   let wake = (): void => undefined
   const reader = fakeReader(
@@ -84,7 +84,7 @@ function watching(
 test('the board shows changes as they come, and q gives the terminal back', async () => {
   const board = watching()
   await board.shows('SHOP-1: Reason of SHOP-1.')
-  board.state.tasks = [{ ...fakeLine({ id: 'SHOP-7' }), lastActivityAt: null }]
+  board.state.tasks = [{ ...fakeLine({ id: 'SHOP-7' }), lastActivityAt: null, stallsAt: null }]
   board.change()
   await board.shows('> SHOP-7')
   board.press('q')

@@ -120,5 +120,7 @@ const DONE: Record<TaskAction['type'], string> = {
   pause: 'paused',
   resume: 'resumed',
   cancel: 'cancelled',
+  reopen: 'starts the issue afresh',
+  reroute: 'rerouted',
   edit: 'changed',
 }

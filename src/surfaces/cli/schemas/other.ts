@@ -3,21 +3,29 @@
 import { z } from 'zod'
 import type {
   AgentView,
+  ApprovalRequest,
+  BackupView,
   ChangeRow,
-  Check,
   ConfigProblem,
   ConfigSource,
   ConformanceResult,
+  DoctorReport,
   InitResult,
+  OnboardView,
   PipelineView,
   Project,
+  RestoreView,
   ReviewRow,
   StatusView,
+  SyncView,
 } from '../../../flow/app.ts'
+import { PROFILES } from '../../../flow/app.ts'
 import { type WithTimes, describes } from './describes.ts'
 import { board, line, run, task } from './task.ts'
 
 const time = z.string().meta({ description: 'ISO 8601', format: 'date-time' })
+
+const remoteRef = z.object({ driver: z.string(), ref: z.string() })
 
 export const project = describes<WithTimes<Project, 'createdAt'>>()(
   z.object({
@@ -26,6 +34,8 @@ export const project = describes<WithTimes<Project, 'createdAt'>>()(
     path: z.string(),
     remote: z.string().meta({ description: 'Without the user and password that may stand in it' }),
     createdAt: time,
+    tracker: remoteRef.exactOptional().meta({ description: 'Where its issues come from' }),
+    forge: remoteRef.exactOptional().meta({ description: 'Where its changes are shown' }),
   }),
 )
 
@@ -40,6 +50,67 @@ export const initResult = describes<Omit<InitResult, 'project'> & { project: Wit
   }),
 )
 
+export const onboarding = describes<OnboardView>()(
+  z.object({
+    project: z.string(),
+    mode: z.enum(['plan', 'apply', 'verify']),
+    ok: z.boolean().meta({ description: 'Nothing is missing; after --apply: all that Orch could make is there' }),
+    steps: z.array(
+      z.object({
+        at: z.string().meta({ description: 'Such as github acme/shop' }),
+        what: z.enum(['permissions', 'label', 'column', 'webhook']),
+        name: z.string(),
+        state: z.enum(['there', 'missing', 'made', 'mended', 'impossible']),
+        text: z.string(),
+      }),
+    ),
+    notes: z.array(z.string()),
+    config: z.string().meta({ description: 'What .orch.yml could say of it' }),
+  }),
+)
+
+export const approvalRequest = describes<ApprovalRequest>()(
+  z.object({
+    task: z.string(),
+    sha: z.string(),
+    token: z.string().meta({ description: 'For `orch approve --token`; told this once' }),
+    expiresAt: time,
+    title: z.string(),
+    body: z.string(),
+    files: z.int(),
+    addedLines: z.int(),
+    deletedLines: z.int(),
+    done: z.object({
+      met: z.boolean(),
+      criteria: z.array(
+        z.object({
+          name: z.enum(['gates', 'handoff', 'threads']),
+          met: z.boolean(),
+          bypassable: z.boolean(),
+          text: z.string(),
+        }),
+      ),
+    }),
+    bypass: z.string().nullable().meta({ description: 'Why what is not met was passed over' }),
+  }),
+)
+
+export const syncResult = describes<SyncView>()(
+  z.object({
+    dryRun: z.boolean(),
+    projects: z.array(
+      z.object({
+        project: z.string(),
+        said: z.array(z.string()).meta({ description: 'What came of it; with --dry-run what would' }),
+        trouble: z
+          .object({ code: z.string(), text: z.string(), exit: z.union([z.literal(1), z.literal(3), z.literal(6)]) })
+          .nullable()
+          .meta({ description: 'What kept it from being asked or followed' }),
+      }),
+    ),
+  }),
+)
+
 const check = z.object({
   name: z.string(),
   status: z.enum(['ok', 'warning', 'failed']),
@@ -47,10 +118,12 @@ const check = z.object({
   fix: z.string().nullable(),
 })
 
-export const checks = describes<{ ok: boolean; checks: Check[] }>()(
+export const checks = describes<DoctorReport & { ok: boolean }>()(
   z.object({
-    ok: z.boolean(),
-    checks: z.array(check.extend({ profile: z.enum(['host', 'project', 'agents', 'service']) })),
+    ok: z.boolean().meta({ description: 'No check failed' }),
+    checks: z.array(check.extend({ profile: z.enum(PROFILES) })).meta({ description: 'With --fix: as it is after that' }),
+    fixed: z.array(z.string()).meta({ description: 'What --fix mended, in sentences' }),
+    notFixed: z.array(z.string()).meta({ description: 'What --fix left as it is, and why' }),
   }),
 )
 
@@ -73,13 +146,14 @@ const changeFields = {
   body: z.string(),
   state: z.enum(['open', 'merged', 'closed']),
   mergedSha: z.string().nullable(),
+  url: z.string().nullable(),
   createdAt: time,
   updatedAt: time,
 }
 
 export const change = describes<WithTimes<ChangeRow, 'createdAt' | 'updatedAt'>>()(z.object(changeFields))
 
-const review = describes<WithTimes<ReviewRow, 'at'>>()(
+export const review = describes<WithTimes<ReviewRow, 'at'>>()(
   z.object({
     project: z.string(),
     change: z.int(),
@@ -175,6 +249,29 @@ export const demo = z.object({
   landed: z.string().meta({ description: 'git log of the sample’s main' }),
   logs: z.string().meta({ description: 'The folder of all runs' }),
 })
+
+export const backup = describes<BackupView>()(
+  z.object({
+    file: z.string(),
+    bytes: z.int(),
+    madeAt: time.nullable().meta({ description: 'Null for a plain copy of a database' }),
+    version: z.int().meta({ description: 'Of the database’s schema' }),
+    projects: z.array(z.string()),
+    tasks: z.int(),
+    events: z.int(),
+    liveRuns: z.int().meta({ description: 'Runs that worked when it was made' }),
+    files: z.int(),
+    bundles: z.int().meta({ description: 'Git bundles of work that was not at origin, one a project' }),
+    durationMs: z.int(),
+  }),
+)
+
+export const restore = describes<RestoreView>()(
+  backup.extend({
+    before: z.string().nullable().meta({ description: 'The folder with the state from before; null: there was none' }),
+    moved: z.array(z.string()).meta({ description: 'Files that differed and were moved there' }),
+  }),
+)
 
 /** The line on standard error of every verb that fails with --json. */
 export const failure = z.object({

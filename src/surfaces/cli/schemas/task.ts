@@ -56,7 +56,7 @@ export const run = describes<RunView>()(
     attempt: count,
     outcome: z
       .string()
-      .meta({ description: 'running, succeeded, failed, timed-out, cancelled, could-not-start or lost' }),
+      .meta({ description: 'running, succeeded, failed, timed-out, stalled, cancelled, could-not-start or lost' }),
     failure: optional(z.string().meta({ description: 'For failed: the class, such as rate-limit' })),
     text: optional(z.string()),
     startedAt: time,
@@ -107,7 +107,23 @@ export const task = describes<TaskView>()(
       }),
     ),
     findings: z.array(finding).meta({ description: 'What the next run will be given' }),
-    approvals: z.array(z.object({ sha, by: z.string(), at: time, covers: z.array(z.string()) })),
+    approvals: z.array(
+      z.object({
+        sha,
+        by: z.string(),
+        at: time,
+        covers: z.array(z.string()),
+        bypass: optional(
+          z.string().meta({ description: 'Why it was given although the definition of done was not met' }),
+        ),
+      }),
+    ),
+    request: optional(
+      z
+        .object({ sha, expiresAt: time, bypass: optional(z.string()) })
+        .meta({ description: 'Of two confirmations the first' }),
+    ),
+    preferredAgent: optional(z.string().meta({ description: 'Whom a person wants to write it' })),
     artifacts: z.array(
       z.object({
         task: z.string(),
@@ -122,7 +138,7 @@ export const task = describes<TaskView>()(
   }),
 )
 
-type Line = Omit<StatusView['tasks'][number], 'lastActivityAt'>
+type Line = Omit<StatusView['tasks'][number], 'lastActivityAt' | 'stallsAt'>
 
 const lineFields = {
   id: z.string(),
@@ -146,9 +162,18 @@ const lineFields = {
 }
 
 export const line = describes<
-  WithTimes<Line, 'waitingUntil' | 'createdAt' | 'updatedAt' | 'since'> & { lastActivityAt: string | null }
+  WithTimes<Line, 'waitingUntil' | 'createdAt' | 'updatedAt' | 'since'> & {
+    lastActivityAt: string | null
+    stallsAt: string | null
+  }
 >()(
-  z.object({ ...lineFields, lastActivityAt: time.nullable().meta({ description: 'The last output of its latest run' }) }),
+  z.object({
+    ...lineFields,
+    lastActivityAt: time.nullable().meta({ description: 'The last output of its latest run' }),
+    stallsAt: time.nullable().meta({
+      description: 'When a run that has printed nothing for half of limits.stallMinutes is ended; null for any other',
+    }),
+  }),
 )
 
 export const board = z.object({
@@ -208,7 +233,7 @@ export const runItem = describes<{ task: string; line: string } | ({ task: strin
   ]),
 )
 
-const diffFile = z.object({
+export const diffFile = z.object({
   path: z.string(),
   from: optional(z.string().meta({ description: 'Old path of a rename' })),
   status: z.enum(['added', 'modified', 'deleted', 'renamed', 'mode']),
@@ -292,6 +317,9 @@ export const inspection = describes<Omit<InspectView, 'policy'> & { policy: { co
     ),
     jobs: z.array(
       z.object({ id: count, kind: z.string(), state: z.string(), epoch: count.nullable(), runAt: time }),
+    ),
+    faults: z.array(
+      z.object({ id: count, kind: z.string(), state: z.string(), failures: count, error: z.string() }),
     ),
     events: z.object({ count, byType: z.record(z.string(), count) }),
     places: z.array(z.object({ what: z.enum(['workspace', 'runtime', 'saved']), path: z.string() })),

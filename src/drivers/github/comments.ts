@@ -1,0 +1,107 @@
+// What issues and pull requests have in common at GitHub: comments, signs at them, and what somebody may do.
+
+import type { IssueComment, OwnComment, Person, Sign, Trust } from '../driver.ts'
+import type { Api } from './connection.ts'
+import { hasKey, isMarked, marked, sameText } from '../marked.ts'
+import { comment, isSelf, issueEvent, permission, read, toComment, type WireComment, written } from './wire.ts'
+
+const SIGNS: Record<Sign, string> = { seen: 'eyes', done: '+1', refused: '-1' }
+/** Ids of comments at lines, which GitHub counts apart from those of the conversation. */
+const LINE = /^r(\d+)$/
+
+/** Comments of the conversation, oldest first. */
+export async function readComments(api: Api, number: string, since: number | null): Promise<WireComment[]> {
+  // Whole seconds at GitHub: rounded down, nothing is missed.
+  const query = since === null ? '' : `?since=${isoSeconds(since)}`
+  const { items } = await api.list({
+    path: `/issues/${number}/comments${query}`,
+    doing: `read the comments of ${api.ref}#${number}`,
+    schema: comment,
+    key: ({ id }) => id,
+  })
+  return items.toSorted((a, b) => a.created_at - b.created_at || a.id - b.id)
+}
+
+export async function listComments(api: Api, number: string, since: number | null): Promise<IssueComment[]> {
+  const self = await api.self()
+  const comments = await readComments(api, number, since)
+  return comments
+    .filter((wire) => since === null || wire.updated_at >= Math.floor(since / 1_000) * 1_000)
+    .map((wire) => toComment(wire, self))
+}
+
+/**
+ * Writes or edits our comment of that key; looks first. What a try that was given up for lost has written after all, once the
+ * next one had looked, is taken away: the vendor has no key of its own, so nothing hinders it there.
+ */
+export async function ensureComment(
+  api: Api,
+  number: string,
+  { key, body }: Pick<OwnComment, 'key' | 'body'>,
+): Promise<{ url: string }> {
+  const self = await api.self()
+  const comments = await readComments(api, number, null)
+  const [ours, ...doubles] = comments.filter((wire) => isSelf(wire.user, self) && hasKey(wire.body, key))
+  for (const { id } of doubles) {
+    const doing = `take away comment ${id} of ${api.ref}#${number}, which is there twice`
+    await api.call({ method: 'DELETE', path: `/issues/comments/${id}`, doing, accept: [404] })
+  }
+  const text = marked(body, key)
+  if (ours && sameText(ours.body, text)) return { url: ours.html_url }
+  const doing = `comment on ${api.ref}#${number}`
+  const { json } = await api.call(
+    ours
+      ? { method: 'PATCH', path: `/issues/comments/${ours.id}`, body: { body: text }, doing }
+      : { method: 'POST', path: `/issues/${number}/comments`, body: { body: text }, doing },
+  )
+  return { url: read(written, json, doing).html_url }
+}
+
+/** Whether one of ours, which Orch itself wrote. */
+export function isOurs(wire: { user: WireComment['user']; body: string }, self: string): boolean {
+  return isSelf(wire.user, self) && isMarked(wire.body)
+}
+
+/** GitHub keeps each sign of one account once, so it is simply sent. False for a comment that is gone. */
+export async function ensureReaction(api: Api, id: string, sign: Sign): Promise<boolean> {
+  const line = LINE.exec(id)?.[1]
+  if (line === undefined && !/^\d+$/.test(id)) return false
+  const path = line === undefined ? `/issues/comments/${id}/reactions` : `/pulls/comments/${line}/reactions`
+  const doing = `put a sign at comment ${id} of ${api.ref}`
+  const answer = await api.call({ method: 'POST', path, body: { content: SIGNS[sign] }, doing, accept: [404] })
+  return answer.status !== 404
+}
+
+/** By the events of the conversation, which hold no more than a change's labels, names and people. */
+export async function labelledBy(api: Api, number: number, label: string): Promise<Person | null> {
+  const { items } = await api.list({
+    path: `/issues/${number}/events`,
+    doing: `ask who set the label ${label} at ${api.ref}#${number}`,
+    schema: issueEvent,
+    key: ({ id }) => id,
+  })
+  const last = items
+    .filter((wire) => wire.label?.name.toLowerCase() === label.toLowerCase())
+    .toSorted((a, b) => a.created_at - b.created_at || a.id - b.id)
+    .at(-1)
+  return last?.event === 'labeled' ? last.actor : null
+}
+
+export async function trustOf(api: Api, login: string): Promise<Trust> {
+  const doing = `ask what ${login} may do in ${api.ref}`
+  const path = `/collaborators/${encodeURIComponent(login)}/permission`
+  const answer = await api.call({ path, doing, accept: [404] })
+  if (answer.status === 404) {
+    // Nobody of that name; or a repository that we may not see any more, of which nobody's rights are known: that throws.
+    await api.call({ path: '', doing })
+    return 'none'
+  }
+  // Everybody may read a public repository.
+  const may = read(permission, answer.json, doing).permission
+  if (may === 'admin') return 'owner'
+  return may === 'write' || may === 'maintain' ? 'member' : 'none'
+}
+
+export function isoSeconds(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
