@@ -68,12 +68,22 @@ export async function chooseAgent(deps: ChooseDeps, post: Post): Promise<ChosenA
 /** The names that may work here, the preferred one first. */
 function permittedAgents(deps: ChooseDeps, post: Post): string[] {
   const role = post.stage.role ?? ''
-  const { agent, fallback = [] } = post.policy.roles[role] ?? {}
+  const { agent: chosen, fallback = [] } = post.policy.roles[role] ?? {}
+  // Who writes the change is what a person or a label may choose; who judges it is not.
+  const wished = post.stage.independent ? null : wishOf(deps, post.task)
+  const agent = wished ?? chosen
   const author = post.stage.independent ? authorOf(deps, post) : null
   // The chosen one is chosen; of the others, an independent role prefers those who did not write the change.
   const others = [...new Set(agent === undefined ? AGENTS_BY_DEFAULT : fallback)].filter((name) => name !== agent)
   const preferred = [...others.filter((name) => name !== author), ...others.filter((name) => name === author)]
   return agent === undefined ? preferred : [agent, ...preferred]
+}
+
+/** Asked for by a person, else by a label `agent:NAME` (O-31); a name nobody knows is no wish. */
+function wishOf({ adapters }: ChooseDeps, task: Task): string | null {
+  const label = task.labels.find((one) => one.toLowerCase().startsWith('agent:'))?.slice('agent:'.length)
+  const name = (task.preferredAgent ?? label ?? '').trim().toLowerCase()
+  return Object.hasOwn(adapters, name) ? name : null
 }
 
 /** The agent of the latest run in another role: it wrote the change. */

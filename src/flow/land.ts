@@ -6,33 +6,16 @@ import type { Policy } from '../core/policy.ts'
 import { settle } from '../core/train.ts'
 import type { Judgement } from '../core/verdict.ts'
 import { ExternalError } from '../lib/errors.ts'
-import type { Capabilities } from './capabilities.ts'
-import { type Dispatch, type Place, StepOver, StepTrouble } from './dispatch.ts'
+import { heedClosed } from './closed-change.ts'
+import { StepOver, StepTrouble } from './dispatch.ts'
 import { resolveAt } from './project.ts'
-import type { Verifier } from './verifier.ts'
-import type { Handler, JobContext } from './worker.ts'
+import { mergeAtForge } from './forge-merge.ts'
+import { type Candidate, type LandDeps, type Landing, abandon, confirm, verifyOnce } from './landing.ts'
+import { proveMerge } from './prove-merge.ts'
+import type { Again, Handler } from './worker.ts'
 
 /** Main may move while a tree is tested; after this many times somebody else is landing faster than the tests run. */
 const MAX_ROUNDS = 10
-
-interface Candidate {
-  mergeSha: string
-  onto: string
-  tree: string
-  policy: Policy
-}
-
-interface LandDeps {
-  capabilities: Capabilities
-  dispatch: Dispatch
-  verifier: Verifier
-}
-
-/** One round of a landing: where the task and main are, and the way back to the engine. */
-interface Landing extends Place {
-  deps: LandDeps
-  context: JobContext
-}
 
 export function makeLandHandler(deps: LandDeps): Handler {
   return async (job, context) => {
@@ -45,8 +28,11 @@ export function makeLandHandler(deps: LandDeps): Handler {
       const settled = await settleIntent(landing)
       if (settled) return settled
       const candidate = await makeCandidate(landing)
-      const done = (await test(landing, candidate)) ?? (await merge(landing, candidate))
-      if (done) return done
+      const failed = await test(landing, candidate)
+      if (failed) return failed
+      await heedClosed(deps.capabilities, landing)
+      const merged = await merge(landing, candidate)
+      if (merged) return merged
     }
     throw new StepTrouble({
       class: 'infra',
@@ -57,29 +43,19 @@ export function makeLandHandler(deps: LandDeps): Handler {
 }
 
 /** An intent from before a crash is settled by looking at main, not by doing it again (S9). */
-async function settleIntent(landing: Landing): Promise<Command | null> {
+async function settleIntent(landing: Landing): Promise<Command | Again | null> {
   const { task, mirror, base } = landing
   if (!task.landing) return null
-  const { mergeSha, onto } = task.landing
-  if (await mirror.isAncestor(mergeSha, base.sha)) return confirm(landing, mergeSha)
+  const { mergeSha, onto, tree = '' } = task.landing
+  const via = task.landing.via ?? ('push' as const)
+  const merge = { mergeSha, onto, tree, head: task.headSha ?? '', via }
+  if (via === 'forge') return mergeAtForge(landing, merge, { asked: true })
+  const proof = await proveMerge(mirror, merge, base.sha)
+  if (proof.kind === 'merged') return confirm(landing, mergeSha, proof.mergedSha)
   // Whoever cancelled while the merge was interrupted doesn't want it made now.
   if (base.sha === onto && !task.cancelRequested) return pushMerge(landing, { mergeSha, onto })
   await abandon(landing, `main is at ${base.sha.slice(0, 10)} and does not hold ${mergeSha.slice(0, 10)}`)
   return null
-}
-
-async function abandon(landing: Landing, why: string): Promise<void> {
-  const abandoned = await landing.context.submit({
-    type: 'abandon-merge',
-    task: landing.task.id,
-    epoch: landing.task.epoch,
-    why,
-  })
-  if (!abandoned.ok || abandoned.task.status === 'cancelled') throw new StepOver()
-}
-
-function confirm(landing: Landing, mergeSha: string): Command {
-  return { type: 'confirm-merge', task: landing.task.id, epoch: landing.task.epoch, mergeSha, mergedSha: mergeSha }
 }
 
 async function makeCandidate(landing: Landing): Promise<Candidate> {
@@ -118,7 +94,18 @@ async function makeCandidate(landing: Landing): Promise<Candidate> {
     committer: ORCH,
   })
   await mirror.pin(`refs/orch/${task.id}/merge`, mergeSha)
+  await requireMarkers(landing, { mergeSha, policy })
   return { mergeSha, onto: base.sha, tree: merged.tree, policy }
+}
+
+/** Regression markers (C-25): what a merge may never lose. Read from main, so a branch can't drop one from the list. */
+async function requireMarkers(landing: Landing, at: { mergeSha: string; policy: Policy }): Promise<void> {
+  const { mirror, base } = landing
+  for (const marker of at.policy.land.markers ?? []) {
+    if (await mirror.holdsText(at.mergeSha, marker)) continue
+    const text = `merged with ${base.branch} it would lose the marker "${marker}" (land.markers); see who took it out, then retry or reject`
+    throw new StepTrouble({ class: 'hold', code: 'marker-lost', text })
+  }
 }
 
 /** Null when the tree is green; a command when the task ends here; a red is seen twice before anyone is blamed. */
@@ -150,20 +137,6 @@ async function test(landing: Landing, candidate: Candidate): Promise<Command | n
   }
 }
 
-function verifyOnce(landing: Landing, candidate: Candidate, options: { fresh: boolean }): Promise<Judgement> {
-  return landing.deps.verifier.judge({
-    project: landing.project.id,
-    task: landing.task.id,
-    stage: landing.stage.name,
-    mirror: landing.mirror,
-    sha: candidate.mergeSha,
-    policy: candidate.policy,
-    changedPaths: null,
-    signal: landing.context.signal,
-    fresh: options.fresh,
-  })
-}
-
 function rejected(landing: Landing, judgement: Judgement): Command {
   const text = `merged with ${landing.base.branch} at ${landing.base.sha.slice(0, 10)} it fails: ${judgement.note}`
   const findings = judgement.findings.map((finding) => ({
@@ -179,7 +152,7 @@ function rejected(landing: Landing, judgement: Judgement): Command {
 }
 
 /** Null: main moved first, go round again. */
-async function merge(landing: Landing, candidate: Candidate): Promise<Command | null> {
+async function merge(landing: Landing, candidate: Candidate): Promise<Command | Again | null> {
   const { task, context } = landing
   const { mergeSha, onto, tree, policy } = candidate
   const intended = await context.submit({
@@ -191,7 +164,10 @@ async function merge(landing: Landing, candidate: Candidate): Promise<Command | 
     tree,
     configHash: policy.configHash,
     verified: true,
+    ...(policy.land.via === 'forge' ? { via: 'forge' } : {}),
   })
+  if (intended.ok && policy.land.via === 'forge')
+    return mergeAtForge(landing, { mergeSha, onto, tree, head: task.headSha ?? '', via: 'forge' }, { asked: false })
   if (intended.ok) return pushMerge(landing, { mergeSha, onto })
   if (intended.because === 'refused' && intended.refusal.code === 'not-verified') {
     throw new StepTrouble({ class: 'hold', code: 'gates-void', text: intended.refusal.text })
@@ -205,7 +181,7 @@ async function pushMerge(landing: Landing, intent: { mergeSha: string; onto: str
   const pushed = await mirror.push({ sha: intent.mergeSha, branch: base.branch, expected: intent.onto })
   if (pushed.ok) {
     const now = await mirror.fetchBase(base.branch)
-    if (await mirror.isAncestor(intent.mergeSha, now.sha)) return confirm(landing, intent.mergeSha)
+    if (await mirror.isAncestor(intent.mergeSha, now.sha)) return confirm(landing, intent.mergeSha, intent.mergeSha)
     const text = `the remote took ${intent.mergeSha.slice(0, 10)} but ${base.branch} does not hold it; look at the remote`
     throw new StepTrouble({ class: 'hold', code: 'merge-unproved', text })
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { OPEN, POLICY } from '../core/test-spec.ts'
+import { systemTimers } from '../lib/clock.ts'
 import { ExternalError } from '../lib/errors.ts'
 import { openStore } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
@@ -37,7 +38,11 @@ function keeperOf(work: (request: Request) => Promise<void> = async () => undefi
       return work(request)
     },
   }
-  return { asked, faults, keeper: makeStockKeeper({ store, workspaces }, (error) => faults.push(error)) }
+  return {
+    asked,
+    faults,
+    keeper: makeStockKeeper({ timers: systemTimers, store, workspaces }, (error) => faults.push(error)),
+  }
 }
 
 async function startTask(
@@ -123,8 +128,9 @@ test('a store that can not be read is told, and ends nothing', async () => {
     getTask: () => null,
   }
   const faults: unknown[] = []
-  const keeper = makeStockKeeper({ store: broken, workspaces: { stock: async () => undefined } }, (error) =>
-    faults.push(error),
+  const keeper = makeStockKeeper(
+    { timers: systemTimers, store: broken, workspaces: { stock: async () => undefined } },
+    (error) => faults.push(error),
   )
   keeper.kick()
   await vi.waitUntil(() => faults.length === 1, 20_000)

@@ -2,6 +2,7 @@
 // Invariant: at most one filling at a time, and none that outlives the service.
 
 import { isTerminal, TASK_STATUSES } from '../core/lifecycle.ts'
+import type { Timer } from '../lib/clock.ts'
 import { ExternalError } from '../lib/errors.ts'
 import type { StockRequest } from '../workspace/workspace.ts'
 import type { Capabilities } from './capabilities.ts'
@@ -19,14 +20,16 @@ export interface StockKeeper {
 }
 
 export function makeStockKeeper(
-  capabilities: { store: Pick<Capabilities['store'], 'listProjects' | 'listTasks' | 'getTask'> } & {
+  capabilities: Pick<Capabilities, 'timers'> & {
+    store: Pick<Capabilities['store'], 'listProjects' | 'listTasks' | 'getTask'>
+  } & {
     workspaces: Pick<Capabilities['workspaces'], 'stock'>
   },
   onError: (error: unknown) => void,
 ): StockKeeper {
-  const { store, workspaces } = capabilities
+  const { store, workspaces, timers } = capabilities
   const abort = new AbortController()
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   let running: Promise<void> | null = null
   let again = false
 
@@ -44,18 +47,18 @@ export function makeStockKeeper(
   function kick(): void {
     again = true
     if (timer || running || abort.signal.aborted) return
-    timer = setTimeout(() => {
+    timer = timers.after(QUIET_MS, () => {
       timer = undefined
       again = false
       running = stock().finally(() => {
         running = null
         if (again) kick()
       })
-    }, QUIET_MS)
+    })
   }
 
   async function stop(): Promise<void> {
-    clearTimeout(timer)
+    timer?.cancel()
     abort.abort()
     await running
     await stock()
