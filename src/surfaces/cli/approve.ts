@@ -10,12 +10,27 @@ export const command = defineCommand({
   details:
     'An approval names one head: a new commit needs a new one. It covers every gate that waits on that head and says which.',
   positionals: [TASK_ID],
-  options: { sha: { kind: 'text', value: 'SHA', description: 'Only if the head still is this commit' } },
-  examples: ['orch change diff 1', 'orch approve 1', 'orch approve SHOP-1 --sha 1f0c9a2b6d…'],
+  options: {
+    sha: { kind: 'text', value: 'SHA', description: 'Only if the head still is this commit' },
+    token: {
+      kind: 'text',
+      value: 'TOKEN',
+      description: 'Of `orch change request`, where two confirmations are wanted',
+    },
+    confirm: { kind: 'flag', description: 'With the token: it is meant' },
+  },
+  examples: [
+    'orch change diff 1',
+    'orch approve 1',
+    'orch approve SHOP-1 --sha 1f0c9a2b6d…',
+    'orch approve 1 --token TOKEN --confirm',
+  ],
   mutates: true,
   async run({ positionals: [name = ''], values, json }, context) {
     const task = await needTaskId(name, context)
-    const view = await act({ type: 'approve', task, ...(values.sha === undefined ? {} : { sha: values.sha }) }, context)
+    const { sha, token, confirm } = values
+    const given = { ...(sha === undefined ? {} : { sha }), ...(token === undefined ? {} : { token }) }
+    const view = await act({ type: 'approve', task, ...given, ...(confirm ? { confirmed: true } : {}) }, context)
     if (json) {
       printJson(context, view)
       return EXIT.ok

@@ -41,7 +41,7 @@ test.each([
   [['sta'], ['status']],
   [
     ['task', 'r'],
-    ['runs', 'retry', 'resume'],
+    ['runs', 'retry', 'reopen', 'reroute', 'resume'],
   ],
   [['help', 'chan'], ['change']],
   [['help', 'change', 'd'], ['diff']],
@@ -54,7 +54,7 @@ test.each([
   [['stream', '1', '--from', 'n'], ['now']],
   [
     ['init', '--approval', ''],
-    ['auto', 'human'],
+    ['auto', 'human', 'human-twice', 'label', 'tracker-state'],
   ],
   [['demo', '--agent', 'cl'], ['claude']],
   [['project', 'remove', 'sh'], ['SHOP']],

@@ -33,6 +33,7 @@ export const command = defineCommand({
   options,
   examples: ['orch demo', 'orch demo --agent claude', 'orch demo --dir ./orch-demo'],
   mutates: true,
+  needs: ['git'],
   run: demo,
 })
 

@@ -3,7 +3,7 @@
 
 import type { Command, OptionSpec } from './command.ts'
 import { EXIT_MEANINGS } from './exit-codes.ts'
-import { GLOBAL_OPTIONS } from './parse-options.ts'
+import { GLOBAL_OPTIONS, SKIP_DOCTOR, optionsOf } from './parse-options.ts'
 import { NOUNS, SECTIONS, type Load } from './routes.ts'
 
 /** A term with what it means. */
@@ -67,7 +67,7 @@ export async function mainPage(): Promise<Page> {
         ],
       },
       { title: 'COMMANDS', blocks: [{ kind: 'rows', rows: verbs }] },
-      { title: 'OPTIONS', blocks: [{ kind: 'rows', rows: rowsOf(GLOBAL_OPTIONS) }] },
+      { title: 'OPTIONS', blocks: [{ kind: 'rows', rows: rowsOf({ ...GLOBAL_OPTIONS, ...SKIP_DOCTOR }) }] },
       EXIT_CODES,
       {
         title: 'ENVIRONMENT',
@@ -118,7 +118,7 @@ function paragraphs(command: Command): Block[] {
 }
 
 function optionRows(command: Command): Row[] {
-  return rowsOf({ ...command.options, ...GLOBAL_OPTIONS })
+  return rowsOf(optionsOf(command))
 }
 
 function rowsOf(options: Readonly<Record<string, OptionSpec>>): Row[] {

@@ -1,3 +1,4 @@
+import { APPROVAL_POLICIES } from '../../flow/app.ts'
 import { UserError } from '../../lib/errors.ts'
 import { type Args, defineCommand } from './command.ts'
 import type { CliContext } from './context.ts'
@@ -25,10 +26,10 @@ const options = {
     description: 'Command that must pass before anything lands, such as `npm test`',
   },
   approval: {
-    complete: ['auto', 'human'],
+    complete: APPROVAL_POLICIES,
     kind: 'text',
-    value: 'auto|human',
-    description: 'Whether a person approves each landing (default: human)',
+    value: 'POLICY',
+    description: `Who says yes to a landing: ${APPROVAL_POLICIES.join(', ')} (default: human)`,
   },
   prefix: {
     kind: 'text',
@@ -49,13 +50,15 @@ export const command = defineCommand({
     'orch init --yes --prefix SHOP --approval auto --json',
   ],
   mutates: true,
+  needs: ['home', 'git'],
   run: init,
 })
 
 async function init({ values, json }: Args<typeof options>, context: CliContext): Promise<number> {
-  const { approval } = values
-  if (approval !== undefined && approval !== 'auto' && approval !== 'human') {
-    throw new UserError(EXIT.usage, 'bad-value', `--approval: "${approval}" is neither auto nor human`)
+  const approval = APPROVAL_POLICIES.find((policy) => policy === values.approval)
+  if (values.approval !== undefined && approval === undefined) {
+    const known = APPROVAL_POLICIES.join(', ')
+    throw new UserError(EXIT.usage, 'bad-value', `--approval: "${values.approval}" is none of ${known}`)
   }
   for (const [name, list] of [
     ['--setup', values.setup],

@@ -1,13 +1,14 @@
 // The table of tasks that `status` and `demo` show.
 
 import type { TaskStatus } from '../../core/lifecycle.ts'
-import type { ServiceView, StatusView, TaskLine } from '../../flow/app.ts'
+import type { ServiceView, StatusView } from '../../flow/app.ts'
 import type { CliContext } from './context.ts'
 import { describeStatus } from './describe-status.ts'
 import { type Column, paint, table } from './print.ts'
-import { shortDuration } from './time.ts'
+import { sanitizeLine } from './sanitize.ts'
+import { clockTime, shortDuration } from './time.ts'
 
-type Line = TaskLine & { lastActivityAt: number | null }
+type Line = StatusView['tasks'][number]
 
 export const STATUS_PAINTS: Record<TaskStatus, 'green' | 'yellow' | 'cyan' | 'dim' | 'red' | null> = {
   queued: null,
@@ -46,10 +47,19 @@ export function statusLines(view: StatusView, context: CliContext): string[] {
   const rows = view.tasks
   return [
     ...(rows.length > 0 ? table(columns(context.now()), rows, context) : ['No open tasks.']),
+    ...rows.flatMap((line) => quietLine(line, context)),
     ...(view.more > 0 ? [`… and ${view.more} more: \`orch task list --limit N\` shows them`] : []),
     '',
     paint(context, 'dim', `${countsLine(view.counts)} · ${serviceLine(view.service)}`),
   ]
+}
+
+/** A run that has printed nothing for long, before it is ended for it. */
+function quietLine(line: Line, context: CliContext): string[] {
+  if (line.stallsAt === null) return []
+  const silence = line.lastActivityAt === null ? '' : ` for ${shortDuration(context.now() - line.lastActivityAt)}`
+  const text = `${line.id}: ${line.agent ?? 'its agent'} has printed nothing${silence}; it is ended at ${clockTime(line.stallsAt)} unless it goes on`
+  return [paint(context, 'yellow', sanitizeLine(text))]
 }
 
 /** What a redraw is for: everything shown except the times that only count up. */
@@ -63,6 +73,7 @@ export function statusKey(view: StatusView): string {
     line.paused,
     line.attempt,
     line.agent,
+    line.stallsAt !== null,
     line.title,
   ])
   return JSON.stringify([shown, view.counts, view.service.running])

@@ -3,7 +3,9 @@
 import type { JournalEntry, StatusView, TaskLine } from '../../flow/app.ts'
 import { isoTime } from './time.ts'
 
-export function lineJson(line: TaskLine & { lastActivityAt?: number | null }): Record<string, unknown> {
+export function lineJson(
+  line: TaskLine & { lastActivityAt?: number | null; stallsAt?: number | null },
+): Record<string, unknown> {
   return {
     ...line,
     waitingUntil: isoTime(line.waitingUntil),
@@ -11,6 +13,7 @@ export function lineJson(line: TaskLine & { lastActivityAt?: number | null }): R
     updatedAt: isoTime(line.updatedAt),
     since: isoTime(line.since),
     ...(line.lastActivityAt === undefined ? {} : { lastActivityAt: isoTime(line.lastActivityAt) }),
+    ...(line.stallsAt === undefined ? {} : { stallsAt: isoTime(line.stallsAt) }),
   }
 }
 

@@ -28,6 +28,7 @@ export const command = defineCommand({
   options,
   examples: ['orch up', 'orch up --until-idle', 'orch up --until-idle --timer-wait 30s --json'],
   mutates: true,
+  needs: ['home', 'git'],
   run: up,
 })
 

@@ -245,6 +245,18 @@ test('status and task list give tables, and ISO times to scripts', async () => {
   expect(JSON.parse((await orch(['task', 'list', '--json'], { reader })).stdout)).toHaveLength(2)
 })
 
+test('status names a run that has printed nothing for long, and when it is ended', async () => {
+  const tasks = [fakeLine({ lastActivityAt: NOW - 16 * 60_000, stallsAt: NOW + 14 * 60_000 })]
+  const view = { tasks, counts: counts({ running: 1 }), more: 0, service: { running: true, pid: 42, since: null } }
+  const reader = fakeReader({ status: () => view })
+  const { stdout } = await orch(['status'], { reader })
+  expect(stdout).toMatch(
+    /SHOP-1: claude has printed nothing for 16m 00s; it is ended at \d\d:\d\d:\d\d unless it goes on/,
+  )
+  const json = JSON.parse((await orch(['status', '--json'], { reader })).stdout)
+  expect(json.tasks[0]).toMatchObject({ stallsAt: new Date(NOW + 14 * 60_000).toISOString() })
+})
+
 test('status asks for what the options say', async () => {
   const asked: unknown[] = []
   const reader = fakeReader({

@@ -12,6 +12,7 @@ export const command = defineCommand({
   options: {},
   examples: ['orch why 1', 'orch why SHOP-1 --json'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], json }, context) {
     const id = await needTaskId(name, context)
     const why = (await needReader(context)).why(id)

@@ -34,6 +34,7 @@ export const command = defineCommand({
     'orch agent conformance --protocol command "./my-agent.sh" --json',
   ],
   mutates: true,
+  needs: ['git'],
   run: runChecks,
 })
 

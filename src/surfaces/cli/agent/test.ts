@@ -33,6 +33,7 @@ export const command = defineCommand({
   options,
   examples: ['orch agent test claude', 'orch agent test codex --effort low', 'orch agent test acp --keep --json'],
   mutates: true,
+  needs: ['git'],
   run: testAgent,
 })
 

@@ -7,7 +7,7 @@ import { type Paint, displayWidth, fit, paint, wrap } from '../print.ts'
 import type { ShownLine } from '../run-event-lines.ts'
 import { sanitizeLine } from '../sanitize.ts'
 import { STATUS_PAINTS, countsLine } from '../status-table.ts'
-import { shortDuration } from '../time.ts'
+import { clockTime, shortDuration } from '../time.ts'
 import { type Board, type Group, type Mode, groupsOf, selectedLine } from './board.ts'
 
 export interface Size {
@@ -147,6 +147,7 @@ function detailOf(task: Task): string {
   const parts = [
     task.status === 'waiting' ? `for ${task.waitingFor ?? 'something'}` : '',
     task.status === 'needs_review' ? (task.reasonCode ?? '') : '',
+    task.stallsAt === null ? '' : `quiet, ended at ${clockTime(task.stallsAt)}`,
     task.attempt > 1 && task.status === 'running' ? `try ${task.attempt}` : '',
     task.paused && task.status !== 'done' && task.status !== 'cancelled' ? '(paused)' : '',
   ]

@@ -46,7 +46,9 @@ export const command = defineCommand({
         sanitizeBlock(review.text.trimEnd()),
       ]),
       ...task.approvals.map((approval) =>
-        sanitizeLine(`approved ${approval.sha.slice(0, 10)} by ${approval.by} at ${approval.at}`),
+        sanitizeLine(
+          `approved ${approval.sha.slice(0, 10)} by ${approval.by} at ${approval.at}${approval.bypass === undefined ? '' : `, passing over the definition of done: ${approval.bypass}`}`,
+        ),
       ),
     ])
     return EXIT.ok

@@ -9,6 +9,8 @@ const COLUMNS: Column<Project>[] = [
   { title: 'NAME', text: (project) => project.name },
   { title: 'CLONE', text: (project) => project.path },
   { title: 'ORIGIN', text: (project) => remoteText(project.remote) },
+  { title: 'TRACKER', text: ({ tracker }) => (tracker ? `${tracker.driver}:${tracker.ref}` : '–') },
+  { title: 'FORGE', text: ({ forge }) => (forge ? `${forge.driver}:${forge.ref}` : '–') },
 ]
 
 export const command = defineCommand({

@@ -5,6 +5,8 @@ import { z } from 'zod'
 import {
   agent,
   agentTest,
+  approvalRequest,
+  backup,
   change,
   changeWithReviews,
   checks,
@@ -12,12 +14,17 @@ import {
   demo,
   failure,
   initResult,
+  onboarding,
   pipeline,
   problems,
   project,
+  restore,
   source,
+  syncResult,
 } from './other.ts'
+import { taskExport } from './export.ts'
 import { board, diff, diffStat, event, inspection, line, node, run, runItem, task, why } from './task.ts'
+import { audit, delivery, webhooks } from './webhook.ts'
 
 const anySchema = z.record(z.string(), z.unknown()).meta({ description: 'A JSON Schema' })
 
@@ -25,6 +32,8 @@ const anySchema = z.record(z.string(), z.unknown()).meta({ description: 'A JSON 
 export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   demo,
   init: initResult,
+  onboard: onboarding,
+  sync: syncResult,
   doctor: checks,
   up: event.meta({ description: 'A line for each event as it is committed' }),
   status: board.meta({ description: 'With --watch a line for each change' }),
@@ -34,6 +43,13 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   approve: task,
   reject: task,
   answer: task,
+  backup,
+  restore,
+  export: z.union([
+    taskExport,
+    z.object({ task: z.string(), file: z.string(), bytes: z.int(), hidden: z.int(), missing: z.array(z.string()) }),
+  ]).meta({ description: 'The export itself; with --output what was written' }),
+  import: taskExport,
   completion: z.object({ shell: z.string(), script: z.string() }),
   schema: z.union([anySchema, z.array(z.string())]).meta({ description: 'Without arguments the commands' }),
   'task add': task,
@@ -49,23 +65,35 @@ export const OUTPUTS: Readonly<Record<string, z.ZodType>> = {
   'task edit': task,
   'task retry': task,
   'task cancel': task,
+  'task reopen': task,
+  'task reroute': task,
   'task pause': task,
   'task resume': task,
   'task unblock': z.union([task, z.array(task), z.array(z.string())]).meta({
     description: 'With an ID the task, with all those that were unblocked, without either the ids of the blocked ones',
   }),
+  'change request': approvalRequest,
   'change list': z.array(change),
   'change show': changeWithReviews,
   'change diff': diff,
   'project add': initResult,
   'project list': z.array(project),
-  'project remove': z.object({ id: z.string(), removed: z.boolean() }),
+  'project remove': z.object({
+    id: z.string(),
+    removed: z.boolean(),
+    clone: z.enum(['untouched', 'removed', 'kept']).meta({ description: 'What became of its clone' }),
+  }),
   'pipeline list': z.array(pipeline),
   'pipeline show': pipeline,
   'pipeline validate': problems,
   'agent list': z.array(agent),
   'agent test': agentTest,
   'agent conformance': conformance,
+  'webhook status': webhooks,
+  'webhook deliveries': z.array(delivery),
+  'webhook replay': delivery,
+  'webhook audit': audit,
+  'webhook cleanup': z.object({ removed: z.int() }),
   'config check': problems,
   'config explain': z.array(source),
   'config schema': anySchema,

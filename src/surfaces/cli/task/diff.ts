@@ -10,6 +10,7 @@ export const command = defineCommand({
   options: { stat: { kind: 'flag', description: 'Only the changed files and how many lines' } },
   examples: ['orch task diff 1', 'orch task diff 1 --stat', 'orch task diff SHOP-1 | git apply --check'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], values, json }, context) {
     const id = await needTaskId(name, context)
     return values.stat ? showStat(id, { json, context }) : showDiff(id, { json, context })

@@ -11,6 +11,7 @@ export const command = defineCommand({
   options: {},
   examples: ['orch task events 1', 'orch task events SHOP-1 --json | jq -r ".[].type"'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], json }, context) {
     const id = await needTaskId(name, context)
     const events = (await needReader(context)).events(id)

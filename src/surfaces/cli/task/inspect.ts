@@ -16,6 +16,7 @@ export const command = defineCommand({
   options: { 'log-tails': { kind: 'flag', description: 'The last lines that each run printed, too' } },
   examples: ['orch task inspect 1', 'orch task inspect SHOP-1 --log-tails --json > report.json'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], values, json }, context) {
     const id = await needTaskId(name, context)
     const view = await (await context.app()).inspect(id, { logTails: values['log-tails'] })
@@ -58,6 +59,13 @@ function inspectLines(view: InspectView, context: CliContext): string[] {
     ),
     ...section('Intents', view.intents.length === 0 ? [] : table(INTENTS, view.intents, context)),
     ...section('Jobs', view.jobs.length === 0 ? [] : table(JOBS, view.jobs, context)),
+    ...section(
+      'Faults',
+      view.faults.flatMap((fault) => [
+        sanitizeLine(`${fault.kind}, job ${fault.id}, ${fault.state}, failed ${fault.failures} time(s)`),
+        ...fault.error.split('\n').map((line) => `  ${sanitizeLine(line)}`),
+      ]),
+    ),
     ...section(
       'Kept files',
       task.artifacts.map((file) => sanitizeLine(`${file.name}  ${context.home}/${file.path}`)),

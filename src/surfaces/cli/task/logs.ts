@@ -26,6 +26,7 @@ export const command = defineCommand({
     'orch task logs SHOP-1 --run SHOP-1-2 --raw > run.jsonl',
   ],
   mutates: false,
+  looksAtExport: true,
   run: logs,
 })
 

@@ -12,6 +12,7 @@ export const command = defineCommand({
   options: {},
   examples: ['orch task runs 1', 'orch task runs SHOP-1 --json | jq ".[].costUsd"'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], json }, context) {
     const task = await needTask(name, context)
     if (json) printJson(context, task.runs)

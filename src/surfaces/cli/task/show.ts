@@ -14,6 +14,7 @@ export const command = defineCommand({
   options: {},
   examples: ['orch task show 1', 'orch task show SHOP-1 --json | jq .mergedSha'],
   mutates: false,
+  looksAtExport: true,
   async run({ positionals: [name = ''], json }, context) {
     const task = await needTask(name, context)
     if (json) printJson(context, task)
@@ -43,6 +44,8 @@ function taskLines(task: TaskView, context: CliContext): string[] {
         ['Head', task.headSha],
         ['Merged as', task.mergedSha],
         ['Approvals', task.approvals.map((approval) => `${approval.sha.slice(0, 10)} by ${approval.by}`).join(', ')],
+        ['Passed over', bypasses(task).join('; ')],
+        ['Agent', task.preferredAgent ? `${task.preferredAgent}, because a person says so` : null],
         [
           'Cost',
           `$${task.costUsd.toFixed(4)}, tokens: ${input} in, ${output} out, ${cacheRead} cache read, ${cacheWrite} cache write`,
@@ -68,6 +71,18 @@ function taskLines(task: TaskView, context: CliContext): string[] {
           ),
         ]),
   ]
+}
+
+/** Where the definition of done was not met and somebody meant it all the same. */
+function bypasses({ approvals, request }: TaskView): string[] {
+  const given = approvals.flatMap(({ sha, by, bypass }) =>
+    bypass === undefined ? [] : [`definition of done at ${sha.slice(0, 10)}, by ${by}: ${bypass}`],
+  )
+  const asked =
+    request?.bypass === undefined
+      ? []
+      : [`definition of done at ${request.sha.slice(0, 10)}, asked for: ${request.bypass}`]
+  return [...given, ...asked]
 }
 
 function runColumns(context: CliContext): Column<RunView>[] {
