@@ -4,8 +4,11 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { addIssue } from '../../src/drivers/github/fake-github-state.ts'
+import { startFakeGithub, TOKEN } from '../../src/drivers/github/fake-github.ts'
+import { openStore } from '../../src/store/sqlite.ts'
 import { NOUNS, SECTIONS } from '../../src/surfaces/cli/routes.ts'
-import { type World, makeWorld } from './harness.ts'
+import { type CallOptions, type World, makeWorld } from './harness.ts'
 
 const SCHEMAS = join(import.meta.dirname, '..', '..', 'schemas', 'cli')
 
@@ -52,8 +55,8 @@ function hold(verb: string, stdout: string): unknown {
 }
 
 /** Runs a verb of one or two words with --json and holds what it prints. */
-async function holds(verb: string, args: string[] = [], cwd?: string): Promise<unknown> {
-  const result = await world.orch([...verb.split(' '), ...args, '--json'], cwd === undefined ? {} : { cwd })
+async function holds(verb: string, args: string[] = [], options: CallOptions = {}): Promise<unknown> {
+  const result = await world.orch([...verb.split(' '), ...args, '--json'], options)
   expect(result.stdout, `${verb}: ${result.stderr}`).not.toBe('')
   return hold(verb, result.stdout)
 }
@@ -89,11 +92,15 @@ test('verbs that change tasks', async () => {
   await holds('task pause', ['T-3'])
   await holds('task resume', ['T-3'])
   await holds('task edit', ['T-3', '--title', 'Freed'])
+  await holds('task reroute', ['T-3', 'command'])
   await holds('task cancel', ['T-3'])
+  await holds('task reopen', ['T-3'])
   await holds('approve', ['T-1'])
   await holds('reject', ['T-2', '--reason', 'Name it second'])
   const asks = await world.add('Asks', 'behaviour: ask')
-  await holds('up', ['--until-idle', '--timer-wait', '1s'])
+  const twice = await world.add('Twice')
+  await holds('up', ['--until-idle', '--timer-wait', '1s'], { env: { ORCH_APPROVAL: 'human-twice' } })
+  await holds('change request', [twice])
   await holds('task retry', ['T-2'])
   expect((await world.task(asks)).waitingFor).toBe('answers')
   await holds('answer', [asks, 'Blue'])
@@ -121,9 +128,62 @@ test('verbs of projects, pipelines, agents and configuration', async () => {
   await holds('agent conformance', ['true', '--protocol', 'command', '--no-prompt'])
   const other = mkdtempSync(join(world.dir, 'other-'))
   await world.gitIn(other, 'clone', '--quiet', world.remote, '.')
-  await holds('project add', ['.', '--prefix', 'U'], other)
+  await holds('project add', ['.', '--prefix', 'U'], { cwd: other })
   await holds('project remove', ['U'])
-  await holds('init', ['--yes', '--prefix', 'U'], other)
+  await holds('init', ['--yes', '--prefix', 'U'], { cwd: other })
+})
+
+test('verbs of trackers and forges', async () => {
+  const github = await startFakeGithub()
+  try {
+    addIssue(github.state, { title: 'Wanted', body: 'So that it is there.', user: 'olga', labels: ['orch'] })
+    const at = mkdtempSync(join(world.dir, 'github-'))
+    await world.gitIn(at, 'clone', '--quiet', world.remote, '.')
+    const options = { cwd: at, env: { GITHUB_API_URL: github.url, GITHUB_TOKEN: TOKEN } }
+    const where = ['--tracker', 'github:acme/shop', '--forge', 'github:acme/shop']
+    await holds('project add', ['.', '--prefix', 'G', ...where], options)
+    await holds('project list', [], options)
+    await holds('onboard', ['G'], options)
+    await holds('onboard', ['G', '--verify'], options)
+    await holds('sync', ['G', '--dry-run'], options)
+    await holds('sync', ['G'], options)
+    expect((await world.task('G-1')).title).toBe('Wanted')
+    await world.ok(['task', 'cancel', 'G-1'])
+    // Without its credential the project can't be asked: that too is said in the shape that the schema names.
+    await holds('sync', ['G'], { cwd: at, env: { GITHUB_API_URL: github.url } })
+    await holds('project remove', ['G'])
+  } finally {
+    await github.close()
+  }
+})
+
+test('verbs of webhooks', async () => {
+  const store = await openStore(join(world.home, 'orch.db'))
+  const delivery = {
+    source: 'github',
+    deliveryId: 'd-1',
+    event: 'issues',
+    hash: Buffer.alloc(32),
+    body: Buffer.from('{}'),
+  }
+  const { id } = await store.appendDelivery({ ...delivery, at: Date.now() })
+  const claim = { source: 'github', worker: 'w', now: Date.now(), leaseMs: 1_000, limit: 1 }
+  const [claimed] = await store.claimDeliveries(claim)
+  await store.endDeliveries([{ id, token: claimed?.token ?? 0, at: Date.now(), state: 'failed', note: 'no answer' }])
+  store.close()
+  for (const verb of ['webhook status', 'webhook deliveries', 'webhook audit', 'webhook cleanup']) await holds(verb)
+  await holds('webhook replay', [String(id)])
+})
+
+test('verbs that keep and move', async () => {
+  const file = join(world.dir, 'state.backup')
+  await holds('backup', [file])
+  await holds('backup', ['--check', file])
+  await holds('restore', ['--force', file])
+  const task = join(world.dir, 'task.json')
+  await holds('export', ['T-1'])
+  await holds('export', ['T-1', '--output', task])
+  await holds('import', [task])
 })
 
 test('the demo', async () => {

@@ -49,6 +49,12 @@ test.skipIf(!canMount())(
     const refused = await world.orch(['task', 'add', 'One more', '--body', 'x'.repeat(100_000)])
     expect(refused, refused.stderr).toMatchObject({ code: 6 })
     expect(refused.stderr).toMatch(/^orch: [^\n]*(full|room|space)[^\n]*\n$/)
+    expect(refused.stderr).toContain('was not begun')
+    const doctor = await world.orch(['doctor', '--json', '--profile', 'host'])
+    expect(doctor).toMatchObject({
+      code: 6,
+      stdout: expect.stringContaining('"name":"disk.free","profile":"host","status":"failed"'),
+    })
     world.sign('go')
     await sleep(2_000)
     rmSync(join(world.home, 'filler'))

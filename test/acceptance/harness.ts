@@ -266,6 +266,8 @@ function environment(dir: string, extra: Record<string, string>): Record<string,
     ORCH_HOME: join(dir, 'home'),
     USER: 'ann',
     LC_ALL: 'C',
+    // What a test starts is a test, too: it writes to no vendor of the real world.
+    VITEST: 'true',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',

@@ -1,7 +1,8 @@
 // Agents at their limit, and agents that keep failing: who takes over, who waits and until when, what moves a task, and
 // that nothing is done while all of them wait.
 
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentView, Check, StatusView } from '../../src/flow/app.ts'
 import { type World, makeWorld, sleep } from './harness.ts'
@@ -122,3 +123,21 @@ test('an agent that fails run after run is left alone until one run tries it; a 
   expect((await world.journal('T-4')).find(({ type }) => type === 'run.begun')?.data['why']).toContain('tries it again')
   expect((await command())?.breaker).toBeNull()
 }, 90_000)
+
+test('a host on which three supervisors in a row come to nothing is no mark against the agent', async () => {
+  world = await makeWorld()
+  for (const id of ['T-1', 'T-2', 'T-3']) {
+    await world.add(`Task ${id}`)
+    // Where its supervisor's log should be: none can be started.
+    mkdirSync(join(world.home, 'runs', `${id}-1`, 'supervisor.log'), { recursive: true })
+  }
+  await world.upUntilIdle({ timerWait: '30s' })
+  for (const id of ['T-1', 'T-2', 'T-3']) {
+    const task = await world.task(id)
+    expect(task, id).toMatchObject({ status: 'done', attempts: { code: 0 } })
+    expect(
+      task.runs.map((run) => run.outcome),
+      JSON.stringify(task.runs),
+    ).toEqual(['lost', 'succeeded', 'succeeded'])
+  }
+})

@@ -97,6 +97,7 @@ export async function makeSubjectRuns(subject: Subject): Promise<SubjectRuns> {
       cwd: site.workspace,
       prompt: promptOf(site, play),
       timeLimitMs: play.timeLimitMs ?? subject.runMs ?? 60_000,
+      stallMs: 600_000,
       graceMs: GRACE_MS,
       logCapBytes: LOG_CAP_BYTES,
     }

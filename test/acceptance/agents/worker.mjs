@@ -200,6 +200,7 @@ function judge(verdict, more = '', sha = git('rev-parse', 'HEAD')) {
 
 const REVIEWER = {
   approve: () => judge('approve', 'findings: []\n'),
+  hang: () => DEVELOPER.hang(),
   'request-once': () => {
     if (attempt > 1) return judge('approve')
     judge(
