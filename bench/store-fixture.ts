@@ -27,7 +27,8 @@ export async function buildStatusFixture(path: string, count = 100_000): Promise
   const sql = await connect(path)
   await makeWrite(sql)('durable', () => {
     for (let p = 0; p < PROJECTS; p++) {
-      sql.run('INSERT INTO projects VALUES (?, ?, ?, ?, ?)', `P${p}`, `project ${p}`, `/srv/p${p}`, `/srv/p${p}.git`, 1)
+      const values = [`P${p}`, `project ${p}`, `/srv/p${p}`, `/srv/p${p}.git`, 1]
+      sql.run('INSERT INTO projects (id, name, path, remote, created_at) VALUES (?, ?, ?, ?, ?)', ...values)
     }
     for (let n = 1; n <= count; n++) addTask(sql, n)
     return keep(undefined)
@@ -66,7 +67,7 @@ function statusOf(n: number): TaskStatus {
   return 'done'
 }
 
-const EMPTY = {
+export const EMPTY = {
   actor: { kind: 'engine' as const, name: 'bench' },
   cause: 'bench',
   correlation: 'bench',
@@ -129,7 +130,7 @@ export function samplePolicy(): Policy {
     land: { method: 'merge' },
     roles: {},
     agents: {},
-    limits: { attempts: 3, transient: 10, infra: 3, runMinutes: 60, parallel: 4 },
+    limits: { attempts: 3, transient: 10, infra: 3, runMinutes: 60, stallMinutes: 30, parallel: 4 },
     protected: ['.github/**', '.orch*'],
     diffBudget: { files: 50, addedLines: 2_000 },
     sandbox: { network: true, read: [] },
