@@ -46,12 +46,11 @@ describe.each(found)('contained by %s', (containment) => {
     if (!supervisor) throw new Error('no supervisor record')
     expect(await survivorsOf(runner.dir(spec.runId))).not.toEqual([])
     process.kill(supervisor.pid, 'SIGKILL')
-    const waiting = runner.wait(spec.runId)
-    // By itself, before anyone looks: the kernel ends the agent with its supervisor.
+    // By itself: nobody waits for the run yet, who would end what is left. The kernel ends the agent with its supervisor.
     expect(await survivorsOf(runner.dir(spec.runId), 500)).toEqual([])
     expect(isSameProcessAlive(supervisor)).toBe(false)
     expect(await runner.state(spec.runId)).toBe('lost')
-    const report = await waiting
+    const report = await runner.wait(spec.runId)
     expect(report.outcome.kind).toBe('lost')
     expect((await runner.wait(spec.runId)).outcome).toEqual(report.outcome)
   })
@@ -61,9 +60,11 @@ describe.each(found)('contained by %s', (containment) => {
     await runner.start(spec)
     await untilSaid(runner, spec.runId, 'started')
     const supervisor = readRecord(runner.dir(spec.runId), 'supervisor')
+    const waiting = runner.wait(spec.runId)
     process.kill(supervisor?.pid ?? 0, 'SIGKILL')
     await runner.stop(spec.runId, 'test')
     expect(await survivorsOf(runner.dir(spec.runId))).toEqual([])
+    expect((await waiting).outcome.kind).toBe('lost')
   })
 })
 
