@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline'
 export interface Load {
   port: number
   secret: string
-  /** The body up to its last property, whose value makes each delivery another. */
-  prefix: string
+  /** The body from its second property on; the first makes each delivery another. */
+  rest: string
   count: number
   connections: number
   /** Deliveries a second, whatever was answered; null: the next one of a connection when its last is answered. */
@@ -27,109 +27,131 @@ export interface LoadResult {
   cpuShare: number
 }
 
-/** A delivery in bytes: what differs, and the part that all share between. */
-interface Prepared {
-  head: Buffer
-  tail: Buffer
-}
-
-/** Signatures are made before the clock runs. */
-function prepare(load: Load): Prepared[] {
-  return Array.from({ length: load.count }, () => {
-    const tail = `"${randomUUID()}"}`
-    const signature = createHmac('sha256', load.secret).update(load.prefix).update(tail).digest('hex')
+/** What differs of each delivery: its headers and the start of its body. What all share is sent after it. */
+function prepare(load: Load): Buffer[] {
+  const text = Array.from({ length: load.count }, () => {
+    const start = `{"n":"${randomUUID()}",`
+    const signature = createHmac('sha256', load.secret).update(start).update(load.rest).digest('hex')
     const head = [
       'POST /webhooks/github HTTP/1.1',
       `Host: 127.0.0.1:${load.port}`,
       'User-Agent: GitHub-Hookshot/044aadd',
       'Accept: */*',
       'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(load.prefix) + tail.length}`,
+      `Content-Length: ${start.length + Buffer.byteLength(load.rest)}`,
       `X-GitHub-Delivery: ${randomUUID()}`,
       'X-GitHub-Event: issues',
       `X-Hub-Signature-256: sha256=${signature}`,
     ]
-    return { head: Buffer.from(`${head.join('\r\n')}\r\n\r\n`), tail: Buffer.from(tail) }
+    return `${head.join('\r\n')}\r\n\r\n${start}`
   })
+  const all = Buffer.from(text.join(''), 'latin1')
+  let at = 0
+  return text.map(({ length }) => all.subarray(at, (at += length)))
 }
 
+interface Connection {
+  socket: Socket
+  /** Of the delivery that it waits for. */
+  dueAt: number
+}
+
+/**
+ * Nothing that grows is made while the clock runs, and what was made before is collected: what this process stands still
+ * would be told as a wait for the listener.
+ */
 async function run(load: Load): Promise<LoadResult> {
   const deliveries = prepare(load)
-  const prefix = Buffer.from(load.prefix)
+  const rest = Buffer.from(load.rest)
+  const latencies = new Float64Array(load.count)
   const answers: Record<string, number> = {}
-  const latencies: number[] = []
-  const idle: Socket[] = []
-  const sockets = await Promise.all(Array.from({ length: load.connections }, () => open(load.port)))
-  const dueAt = new Map<Socket, number>()
+  const idle: Connection[] = []
   let sent = 0
+  let ended = 0
   let startedAt = 0
   let done = (): void => undefined
   let failed: (error: Error) => void = () => undefined
-  const ended = new Promise<void>((resolve, reject) => {
+  const allAnswered = new Promise<void>((resolve, reject) => {
     done = resolve
     failed = reject
   })
   const due = (n: number): number => (load.rate === null ? performance.now() : startedAt + (n / load.rate) * 1_000)
-  const send = (socket: Socket): void => {
+  const send = (connection: Connection): void => {
     const delivery = deliveries[sent]
     if (!delivery) return
-    dueAt.set(socket, due(sent))
+    connection.dueAt = due(sent)
     sent += 1
-    socket.cork()
-    socket.write(delivery.head)
-    socket.write(prefix)
-    socket.write(delivery.tail)
-    socket.uncork()
+    connection.socket.cork()
+    connection.socket.write(delivery)
+    connection.socket.write(rest)
+    connection.socket.uncork()
   }
   const pump = (): void => {
     while (idle.length > 0 && sent < load.count && due(sent) <= performance.now()) {
-      const socket = idle.pop()
-      if (socket) send(socket)
+      const connection = idle.pop()
+      if (connection) send(connection)
     }
   }
-  const answered = (socket: Socket, text: string): void => {
-    const status = text.slice(9, 12)
+  const answered = (connection: Connection, status: string): void => {
     answers[status] = (answers[status] ?? 0) + 1
-    latencies.push(performance.now() - (dueAt.get(socket) ?? Number.NaN))
-    if (latencies.length === load.count) done()
-    else if (load.rate === null) send(socket)
+    latencies[ended] = performance.now() - connection.dueAt
+    ended += 1
+    if (ended === load.count) done()
+    else if (load.rate === null) send(connection)
     else {
-      idle.push(socket)
+      idle.push(connection)
       pump()
     }
   }
-  for (const socket of sockets) {
-    const read = readAnswers((text) => answered(socket, text))
-    socket.on('data', read).on('error', failed)
-    socket.on('close', () => failed(new Error('the listener closed a connection')))
-  }
+  const connections = await Promise.all(
+    Array.from({ length: load.connections }, () => open(load.port, answered, failed)),
+  )
+  globalThis.gc?.()
   const cpu = process.cpuUsage()
   startedAt = performance.now()
-  if (load.rate === null) for (const socket of sockets) send(socket)
-  else idle.push(...sockets)
+  if (load.rate === null) for (const connection of connections) send(connection)
+  else idle.push(...connections)
   const ticking = load.rate === null ? null : setInterval(pump, 1)
   try {
-    await ended
+    await allAnswered
   } finally {
     if (ticking) clearInterval(ticking)
-    for (const socket of sockets) socket.removeAllListeners('close').destroy()
+    for (const { socket } of connections) socket.removeAllListeners('close').destroy()
   }
   const seconds = (performance.now() - startedAt) / 1_000
   const { user, system } = process.cpuUsage(cpu)
-  return { seconds, answers, latencies, cpuShare: (user + system) / 1e6 / seconds }
+  return { seconds, answers, latencies: [...latencies], cpuShare: (user + system) / 1e6 / seconds }
 }
 
-async function open(port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  await once(socket, 'connect')
-  return socket
+/** Larger than any answer of ours. */
+const READ_BYTES = 4_096
+
+async function open(
+  port: number,
+  answered: (connection: Connection, status: string) => void,
+  failed: (error: Error) => void,
+): Promise<Connection> {
+  const read = readAnswers((status) => answered(connection, status))
+  const onread = {
+    // One for all that comes: a new one for each answer would be collected while the clock runs.
+    buffer: Buffer.alloc(READ_BYTES),
+    callback: (bytes: number, buffer: Uint8Array) => {
+      read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes).toString('latin1'))
+      return true
+    },
+  }
+  const connection: Connection = { socket: connect({ port, host: '127.0.0.1', noDelay: true, onread }), dueAt: 0 }
+  await once(connection.socket, 'connect')
+  connection.socket.on('error', failed)
+  connection.socket.on('close', () => failed(new Error('the listener closed a connection')))
+  return connection
 }
 
-/** Calls back once a whole answer: its head, and as many bytes as it says. */
-function readAnswers(each: (text: string) => void): (chunk: Buffer) => void {
+/** Calls back with the status of each whole answer: its head, and as many bytes as it says. */
+function readAnswers(each: (status: string) => void): (chunk: string) => void {
   let text = ''
   return (chunk) => {
-    text += chunk.toString('latin1')
+    text += chunk
     for (;;) {
       const end = text.indexOf('\r\n\r\n')
       if (end === -1) return
@@ -137,9 +159,9 @@ function readAnswers(each: (text: string) => void): (chunk: Buffer) => void {
       if (length === undefined) throw new Error(`an answer without a length: ${text.slice(0, end)}`)
       const next = end + 4 + Number(length)
       if (text.length < next) return
-      const answer = text.slice(0, next)
+      const status = text.slice(9, 12)
       text = text.slice(next)
-      each(answer)
+      each(status)
     }
   }
 }

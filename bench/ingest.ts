@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { openStore } from '../src/store/sqlite.ts'
 import type { Load, LoadResult } from './ingest-load.ts'
-import { type Measure, atLeast, atMost, median, percentile, ratioOf, rotatedRounds } from './lib.ts'
+import { INFORMS, type Measure, atLeast, atMost, median, percentile, ratioOf, rotatedRounds } from './lib.ts'
 
 const SECRET = randomBytes(20).toString('hex')
 /** As many as a busy vendor opens; all of them wait for one answer at a time. */
@@ -28,7 +28,8 @@ const HALF_LOAD_ROUNDS = 3
 export async function benchIngest(): Promise<Measure[]> {
   const dir = mkdtempSync(join(tmpdir(), 'orch-bench-ingest-'))
   const programs = [program('ingest-server.ts', 'raw', dir, SECRET), program('ingest-server.ts', 'orch', dir, SECRET)]
-  const sender = program('ingest-load.ts')
+  // It collects what it made before its clock runs.
+  const sender = program('--expose-gc', 'ingest-load.ts')
   try {
     const [raw = 0, orch = 0] = await Promise.all(programs.map(async (one) => Number(await one.line())))
     const sent = { orch: 0 }
@@ -41,12 +42,18 @@ export async function benchIngest(): Promise<Measure[]> {
     }
     const measures: Measure[] = []
     for (const size of SIZES) {
-      const prefix = bodyPrefix(size.bytes)
+      const rest = restOfBody(size.bytes)
       const { count } = size
-      const round = async (port: number) => count / (await load(port, { prefix, count, rate: null })).seconds
+      const round = async (port: number) => count / (await load(port, { rest, count, rate: null })).seconds
       const rates = await rotatedRounds({ raw: () => round(raw), orch: () => round(orch) }, ROUNDS)
       measures.push(rateMeasure(size, rates))
-      measures.push(await halfLoad({ size, dir, rate: median(rates.orch) / 2 }, (of) => load(orch, { prefix, ...of })))
+      const half = { size, dir, rate: median(rates.orch) / 2 }
+      measures.push(
+        ...(await halfLoad(half, {
+          raw: (of) => load(raw, { rest, ...of }),
+          orch: (of) => load(orch, { rest, ...of }),
+        })),
+      )
     }
     await refuseLost(join(dir, 'orch.db'), sent.orch)
     return measures
@@ -69,31 +76,47 @@ function rateMeasure(size: (typeof SIZES)[number], { raw, orch }: { raw: number[
   }
 }
 
-/** In alternation with the sync of a file that grows by the same bytes, which is what a delivery can't be faster than. */
+type Loading = (of: { count: number; rate: number }) => Promise<LoadResult>
+
+/**
+ * In alternation with the sync of a file that grows by the same bytes, which is what a delivery can't be faster than; and
+ * with HTTP and HMAC alone at the same rate: what of the wait is neither the disk's nor Orch's.
+ */
 async function halfLoad(
   { size, dir, rate }: { size: (typeof SIZES)[number]; dir: string; rate: number },
-  load: (of: { count: number; rate: number }) => Promise<LoadResult>,
-): Promise<Measure> {
-  const { waits, syncs } = await rotatedRounds(
+  load: { raw: Loading; orch: Loading },
+): Promise<Measure[]> {
+  const slowest = async (loading: Loading): Promise<number> =>
+    percentile((await loading({ count: Math.ceil(rate * HALF_LOAD_SECONDS), rate })).latencies, 0.99)
+  const { orch, raw, syncs } = await rotatedRounds(
     {
-      waits: async () => {
-        const count = Math.ceil(rate * HALF_LOAD_SECONDS)
-        return percentile((await load({ count, rate })).latencies, 0.99)
-      },
+      orch: () => slowest(load.orch),
+      raw: () => slowest(load.raw),
       syncs: () => syncRound(join(dir, 'sync'), size.bytes),
     },
     HALF_LOAD_ROUNDS,
   )
-  const ratio = ratioOf(waits, syncs)
-  return {
-    name: `answer to a webhook of ${size.name} at half load, p99, against fdatasync, p99`,
-    value: median(waits),
-    unit: 'ms',
-    limit: median(syncs),
-    ratio,
-    target: '≤ 20 × fdatasync',
-    ...atMost(ratio, 20),
-  }
+  const limit = median(syncs)
+  const ratio = ratioOf(orch, syncs)
+  return [
+    {
+      name: `answer to a webhook of ${size.name} at half load, p99, against fdatasync, p99`,
+      value: median(orch),
+      unit: 'ms',
+      limit,
+      ratio,
+      target: '≤ 20 × fdatasync',
+      ...atMost(ratio, 20),
+    },
+    {
+      name: `the same of HTTP and HMAC alone, which keep nothing`,
+      value: median(raw),
+      unit: 'ms',
+      limit,
+      ratio: ratioOf(raw, syncs),
+      ...INFORMS,
+    },
+  ]
 }
 
 const sync = promisify(fdatasync)
@@ -123,14 +146,14 @@ async function refuseLost(path: string, sent: number): Promise<void> {
   if (kept !== sent) throw new Error(`${sent} deliveries were answered with 202, and ${kept} are kept`)
 }
 
-/** JSON in the shape of an issue's event, up to the value of its last property. */
-function bodyPrefix(bytes: number): string {
-  const start = '{"action":"opened","issue":{"number":1,"title":"A title"},"text":"'
+/** JSON in the shape of an issue's event, from its second property on. */
+function restOfBody(bytes: number): string {
+  const start = '"action":"opened","issue":{"number":1,"title":"A title"},"text":"'
   // Random, so that nobody's compression makes it small.
   const text = randomBytes(bytes)
     .toString('base64')
-    .slice(0, bytes - start.length - 44)
-  return `${start}${text}","n":`
+    .slice(0, bytes - start.length - 47)
+  return `${start}${text}"}`
 }
 
 interface Program {
@@ -140,9 +163,9 @@ interface Program {
   end(): Promise<void>
 }
 
-function program(...argv: [string, ...string[]]): Program {
-  const [file, ...args] = argv
-  const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, file), ...args], {
+function program(...argv: string[]): Program {
+  const child: ChildProcess = spawn(process.execPath, argv, {
+    cwd: import.meta.dirname,
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines = child.stdout ? createInterface({ input: child.stdout })[Symbol.asyncIterator]() : null
@@ -150,7 +173,7 @@ function program(...argv: [string, ...string[]]): Program {
     tell: (message) => child.stdin?.write(`${JSON.stringify(message)}\n`),
     line: async () => {
       const next = await lines?.next()
-      if (!next || next.done) throw new Error(`${file} ended before it answered`)
+      if (!next || next.done) throw new Error(`${argv.join(' ')} ended before it answered`)
       return next.value
     },
     end: async () => {

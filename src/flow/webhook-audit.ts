@@ -40,6 +40,7 @@ export function makeAudit(deps: {
   maxBytes?: number
 }): Audit {
   const path = auditPath(deps.home)
+  const textOf = makeTextOf()
   let waiting: { at: number; line: AuditLine }[] = []
   let lost = 0
   let timer: Timer | null = null
@@ -79,13 +80,23 @@ export function makeAudit(deps: {
   }
 }
 
-/** Made when it is written: nobody waits for that. */
-function textOf({ at, line }: { at: number; line: AuditLine }): string {
-  const said: Record<string, unknown> = { at: new Date(at).toISOString() }
-  // By hand: with a replacer JSON.stringify takes twice as long.
-  for (const [key, value] of Object.entries(line))
-    said[key] = typeof value === 'string' && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
-  return `${JSON.stringify(said)}\n`
+/** Lines of one moment share its text; JSON of an object as it is costs half of one that is copied first. */
+function makeTextOf(): (noted: { at: number; line: AuditLine }) => string {
+  let last = { at: Number.NaN, text: '' }
+  return ({ at, line }) => {
+    if (at !== last.at) last = { at, text: new Date(at).toISOString() }
+    return `{"at":"${last.text}",${JSON.stringify(shortened(line)).slice(1)}\n`
+  }
+}
+
+function shortened(line: AuditLine): Record<string, unknown> {
+  const values: Record<string, unknown> = line
+  for (const key in values) {
+    const value = values[key]
+    if (typeof value === 'string' && value.length > MAX_TEXT)
+      return shortened({ ...line, [key]: `${value.slice(0, MAX_TEXT - 1)}…` })
+  }
+  return values
 }
 
 export const auditPath = (home: string): string => join(home, 'webhooks.jsonl')
