@@ -34,7 +34,7 @@ const BENCHES: Record<string, () => Promise<Measure[]>> = {
   workspace: benchWorkspace,
   ingest: benchIngest,
 }
-/** Those that are short of their targets by more than a run may be, and wait to be mended: measured when they are named. */
+/** Short of its targets by more than a run may be (docs/decisions/0022): measured when it is named. */
 const WAITING = new Set(['ingest'])
 
 const named = process.argv.slice(2)
