@@ -20,6 +20,11 @@ export function isMarked(body: string): boolean {
   return MARKER.test(body)
 }
 
+/** Whether Orch has written it: vendors compare logins without their case. */
+export function isSelf({ login }: { login: string }, self: string): boolean {
+  return login.toLowerCase() === self.toLowerCase()
+}
+
 export function unmarked(body: string): string {
   return body.replace(MARKER, '')
 }

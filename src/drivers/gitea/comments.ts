@@ -2,8 +2,8 @@
 
 import type { IssueComment, OwnComment, Person, Sign, Trust } from '../driver.ts'
 import type { Api } from './connection.ts'
-import { hasKey, isMarked, marked, sameText } from '../marked.ts'
-import { comment, isSelf, permission, read, timelineEvent, toComment, type WireComment, written } from './wire.ts'
+import { hasKey, isMarked, isSelf, marked, sameText } from '../marked.ts'
+import { comment, permission, read, timelineEvent, toComment, type WireComment, written } from './wire.ts'
 
 const SIGNS: Record<Sign, string> = { seen: 'eyes', done: '+1', refused: '-1' }
 

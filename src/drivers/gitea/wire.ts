@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ExternalError } from '../../lib/errors.ts'
 import { parseBlockers } from '../blockers.ts'
 import type { ChangeReview, ChangeState, Issue, IssueComment, Person } from '../driver.ts'
-import { isMarked, unmarked } from '../marked.ts'
+import { isMarked, isSelf, unmarked } from '../marked.ts'
 import { isDraftTitle } from './titles.ts'
 
 export type Schema<T> = z.ZodType<T>
@@ -141,10 +141,6 @@ export function toComment(wire: WireComment, self: string): IssueComment {
     createdAt: wire.created_at,
     updatedAt: wire.updated_at,
   }
-}
-
-export function isSelf({ login }: Person, self: string): boolean {
-  return login.toLowerCase() === self.toLowerCase()
 }
 
 const side = z.object({ ref: z.string(), sha: z.string(), repo_id: z.number().int() })

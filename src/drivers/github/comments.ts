@@ -2,8 +2,8 @@
 
 import type { IssueComment, OwnComment, Person, Sign, Trust } from '../driver.ts'
 import type { Api } from './connection.ts'
-import { hasKey, isMarked, marked, sameText } from '../marked.ts'
-import { comment, isSelf, issueEvent, permission, read, toComment, type WireComment, written } from './wire.ts'
+import { hasKey, isMarked, isSelf, marked, sameText } from '../marked.ts'
+import { comment, issueEvent, permission, read, toComment, type WireComment, written } from './wire.ts'
 
 const SIGNS: Record<Sign, string> = { seen: 'eyes', done: '+1', refused: '-1' }
 /** Ids of comments at lines, which GitHub counts apart from those of the conversation. */

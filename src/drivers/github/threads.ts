@@ -6,17 +6,8 @@ import { ExternalError } from '../../lib/errors.ts'
 import type { ChangeReview, IssueComment, ReviewThread } from '../driver.ts'
 import { ensureComment, isOurs, readComments } from './comments.ts'
 import type { Api } from './connection.ts'
-import { hasKey, isMarked, marked, sameText } from '../marked.ts'
-import {
-  isSelf,
-  lineComment,
-  read,
-  review,
-  toComment,
-  toReview,
-  type WireLineComment,
-  type WireReview,
-} from './wire.ts'
+import { hasKey, isMarked, isSelf, marked, sameText } from '../marked.ts'
+import { lineComment, read, review, toComment, toReview, type WireLineComment, type WireReview } from './wire.ts'
 
 /** O-24. */
 const MAX_DIFF = 2_000

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ExternalError } from '../../lib/errors.ts'
 import type { ChangeReview, ChangeState, Issue, IssueComment, Person } from '../driver.ts'
 import { parseBlockers } from '../blockers.ts'
-import { isMarked, unmarked } from '../marked.ts'
+import { isMarked, isSelf, unmarked } from '../marked.ts'
 
 export type Schema<T> = z.ZodType<T>
 
@@ -123,10 +123,6 @@ export function toComment(wire: WireComment, self: string): IssueComment {
     createdAt: wire.created_at,
     updatedAt: wire.updated_at,
   }
-}
-
-export function isSelf({ login }: Person, self: string): boolean {
-  return login.toLowerCase() === self.toLowerCase()
 }
 
 const side = z.object({ ref: z.string(), sha, repo: z.object({ full_name: z.string() }).nullish() })
