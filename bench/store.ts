@@ -1,25 +1,22 @@
-// The store beside its limits: a transition against a bare script of the same SQL, a claim among 100,000 jobs.
+// The store beside its limits: a transition against a bare script of the same SQL. Claims are measured in a file of their own.
 
 import { copyFileSync, closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Task } from '../src/core/task.ts'
-import { connect } from '../src/store/sql-connection.ts'
-import { keep, makeWrite } from '../src/store/sql.ts'
 import { INSERT_EVENT, UPDATE_TASK, lineOf } from '../src/store/sqlite-commit.ts'
-import { INSERT_JOB, makeJobs } from '../src/store/sqlite-jobs.ts'
+import { INSERT_JOB } from '../src/store/sqlite-jobs.ts'
 import { OFFER } from '../src/store/sqlite-lanes.ts'
 import { openStore } from '../src/store/sqlite.ts'
 import type { Commit, Store } from '../src/store/store.ts'
-import { INFORMS, type Measure, atLeast, atMost, median, percentile, ratioOf, rotatedRounds } from './lib.ts'
-import { buildStatusFixture, openedTask, queueJobs, samplePolicy } from './store-fixture.ts'
+import { benchClaims } from './claims.ts'
+import { INFORMS, type Measure, atLeast, median, ratioOf, rotatedRounds } from './lib.ts'
+import { buildStatusFixture, openedTask, samplePolicy } from './store-fixture.ts'
 
 /** Many short rounds: what else the machine does falls on both sides alike. */
 const ROUNDS = 250
 const TRANSITIONS_A_ROUND = 20
-const CLAIM_ROUNDS = 7
-const CLAIMS_A_ROUND = 1_000
 const TASK = 'BENCH-1'
 
 /** All measures of the store; takes about half a minute and 100 MB of the temporary folder. */
@@ -147,6 +144,7 @@ function makeBareRound(path: string, states: readonly [Task, Task]): { run: () =
         1,
         0,
         'queued',
+        1,
       )
       lane.run('run:BENCH', 4, 1, lastInsertRowid)
       commit.run()
@@ -168,85 +166,4 @@ function fdatasyncRound(path: string): number {
   const rate = TRANSITIONS_A_ROUND / ((performance.now() - startedAt) / 1_000)
   closeSync(file)
   return rate
-}
-
-/** 100,000 jobs each. `busy` lanes are filled to their capacity before the measuring starts. */
-const SCENES = [
-  { name: 'easy', busy: 0, busyJobs: 0, free: 200, freeJobs: 500 },
-  { name: 'full lanes in front', busy: 100, busyJobs: 500, free: 100, freeJobs: 500 },
-  { name: '99 % in full lanes', busy: 1_000, busyJobs: 99, free: 10, freeJobs: 100 },
-] as const
-
-async function benchClaims(dir: string): Promise<Measure[]> {
-  const measures: Measure[] = []
-  for (const scene of SCENES) {
-    const rounds = await claimRounds(join(dir, `${scene.busy}-${scene.free}.db`), { ...scene, synced: false })
-    for (const { what, p, most } of CLAIM_TARGETS) {
-      const value = median(rounds.map((round) => percentile(round.claims, p)))
-      const limit = median(rounds.map((round) => percentile(round.writes, p)))
-      const name = `claim of 100,000, ${scene.name}, ${what}`
-      measures.push({ name, value, unit: 'µs', limit, target: `≤ ${most} µs`, ...atMost(value, most) })
-    }
-  }
-  // The store leaves a claim's sync to the next durable commit; this is what it would cost to do it at once.
-  const rounds = await claimRounds(join(dir, 'synced.db'), { ...SCENES[0], synced: true })
-  const name = 'claim of 100,000, easy, synced at once, p50'
-  const value = median(rounds.map((round) => median(round.claims)))
-  const limit = median(rounds.map((round) => median(round.writes)))
-  measures.push({ name, value, unit: 'µs', limit, ...INFORMS })
-  return measures
-}
-
-const CLAIM_TARGETS = [
-  { what: 'p50', p: 0.5, most: 40 },
-  { what: 'p99', p: 0.99, most: 250 },
-] as const
-
-interface ClaimRound {
-  /** Times in µs of single claims, and of the smallest possible write beside each: what the machine gave just then. */
-  claims: number[]
-  writes: number[]
-}
-
-/** Each claimed job is ended and replaced, so that the queue stays as it was. */
-async function claimRounds(path: string, scene: (typeof SCENES)[number] & { synced: boolean }): Promise<ClaimRound[]> {
-  const sql = await connect(path)
-  const write = makeWrite(sql)
-  const jobs = makeJobs(sql, scene.synced ? (_durability, work) => write('durable', work) : write)
-  const busy = Array.from({ length: scene.busy }, (_, n) => ({
-    key: `busy-${n}`,
-    capacity: 2,
-    jobs: scene.busyJobs,
-    firstRank: n,
-  }))
-  // Free lanes come after every busy one in the order, whatever their jobs' ranks.
-  const free = Array.from({ length: scene.free }, (_, n) => ({
-    key: `free-${n}`,
-    capacity: 4,
-    jobs: scene.freeJobs,
-    firstRank: 1e6 + n,
-  }))
-  await queueJobs(sql, [...busy, ...free])
-  for (let n = 0; n < scene.busy * 2; n++) await jobs.claim({ worker: 'busy', now: 1, leaseMs: 1e9 })
-  const durability = scene.synced ? 'durable' : 'ordered'
-  await write('durable', () => keep(sql.run("INSERT INTO counters VALUES ('bench', 0)")))
-  const rounds: ClaimRound[] = []
-  for (let round = 0; round < CLAIM_ROUNDS; round++) {
-    const times: ClaimRound = { claims: [], writes: [] }
-    for (let n = 0; n < CLAIMS_A_ROUND; n++) {
-      const startedAt = performance.now()
-      const job = await jobs.claim({ worker: 'bench', now: 2, leaseMs: 1e9 })
-      const endedAt = performance.now()
-      await write(durability, () => keep(sql.run('UPDATE counters SET last = last + 1')))
-      times.writes.push((performance.now() - endedAt) * 1_000)
-      times.claims.push((endedAt - startedAt) * 1_000)
-      if (!job?.lane.startsWith('free'))
-        throw new Error(`the bench expected a job of a free lane and got ${job?.lane ?? 'none'}`)
-      await jobs.finish({ jobId: job.id, token: job.token })
-      await queueJobs(sql, [{ key: job.lane, capacity: 4, jobs: 1, firstRank: 1e6 + 1_000 + n }], 'ordered')
-    }
-    rounds.push(times)
-  }
-  sql.close()
-  return rounds
 }

@@ -94,14 +94,20 @@ export const schemaMutants: Mutant[] = [
       {
         name: 'schema-job-is-live',
         breaks: ['L4'],
-        find: "CHECK (is_live = (state IN ('queued', 'delayed', 'running', 'parked')))",
-        replace: 'CHECK (1)',
+        find: "WHEN 'queued' THEN in_lane = 1 AND is_live = 1",
+        replace: "WHEN 'queued' THEN in_lane = 1",
+      },
+      {
+        name: 'schema-job-in-lane',
+        breaks: ['L2'],
+        find: "WHEN 'queued' THEN in_lane = 1 AND is_live = 1",
+        replace: "WHEN 'queued' THEN is_live = 1",
       },
       {
         name: 'schema-job-states',
         breaks: ['L4'],
-        find: "state TEXT NOT NULL CHECK (state IN ('queued', 'delayed', 'running', 'parked', 'done', 'cancelled'))",
-        replace: 'state TEXT NOT NULL',
+        find: 'ELSE 0 END',
+        replace: 'ELSE 1 END',
       },
       {
         name: 'schema-parked-says-why',

@@ -51,12 +51,19 @@ test('S3: only a running job has a worker, and only one that has a lease', () =>
 test('L4: a job that has ended is not live, whatever its end is called', () => {
   expect(change("UPDATE jobs SET state = 'done'")).toThrow(/CHECK/)
   expect(change('UPDATE jobs SET is_live = 0')).toThrow(/CHECK/)
-  expect(change("UPDATE jobs SET state = 'forgotten', is_live = 0")).toThrow(/CHECK/)
+  expect(change("UPDATE jobs SET state = 'forgotten', in_lane = 0, is_live = 0")).toThrow(/CHECK/)
+  expect(change("UPDATE jobs SET state = 'done', in_lane = 0, is_live = 0")).not.toThrow()
+})
+
+test('L2: a job has its place in the lane while it is queued or running, and only then', () => {
+  expect(change('UPDATE jobs SET in_lane = 0')).toThrow(/CHECK/)
+  expect(change("UPDATE jobs SET state = 'delayed'")).toThrow(/CHECK/)
+  expect(change("UPDATE jobs SET state = 'delayed', in_lane = 0")).not.toThrow()
 })
 
 test('L6: a job that is put aside says why', () => {
-  expect(change("UPDATE jobs SET state = 'parked'")).toThrow(/CHECK/)
-  expect(change("UPDATE jobs SET state = 'parked', error = 'it broke'")).not.toThrow()
+  expect(change("UPDATE jobs SET state = 'parked', in_lane = 0")).toThrow(/CHECK/)
+  expect(change("UPDATE jobs SET state = 'parked', in_lane = 0, error = 'it broke'")).not.toThrow()
 })
 
 test('S6: no lane has less than nothing running', () => {

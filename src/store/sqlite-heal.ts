@@ -57,7 +57,7 @@ const RUNNING = `SELECT lane, count(*) AS n FROM jobs INDEXED BY jobs_leased WHE
 
 const LANES = `
 SELECT key, running, head_id AS headId,
-  (SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = lanes.key AND state = 'queued' ORDER BY rank, id LIMIT 1) AS firstId
+  (SELECT id FROM jobs INDEXED BY jobs_in_lane WHERE lane = lanes.key AND in_lane = 1 AND state = 'queued' ORDER BY rank, id LIMIT 1) AS firstId
 FROM lanes`
 
 const COUNT = `

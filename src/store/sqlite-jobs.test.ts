@@ -182,10 +182,36 @@ test('the queue reads through its partial indexes: no scan of jobs, no sorting',
     'SCAN lanes USING INDEX lanes_open',
     'SEARCH jobs USING COVERING INDEX jobs_due (run_at<?)',
   ])
-  expect(plan(TAKE_HEAD)).toContain('SEARCH jobs USING COVERING INDEX jobs_ready (lane=?)')
+  // It goes on behind the head, and reads the row of each job that it meets: of those that run there.
+  expect(plan(TAKE_HEAD)).toContain('SEARCH jobs USING INDEX jobs_in_lane (lane=? AND rank>?)')
   // The index holds running jobs only, which the lanes' capacities bound.
   expect(plan(LOST)[0]).toMatch(/^(SCAN|SEARCH) jobs USING INDEX jobs_leased/)
   for (const text of [BEST, DUE, PEEK, TAKE_HEAD]) expect(plan(text).join()).not.toContain('TEMP B-TREE')
+})
+
+test('a worker that finds nothing leaves the lock to those that write, from its second look on', async () => {
+  let locked = 0
+  const watched = makeStore({
+    ...sql,
+    run: (text, ...values) => {
+      if (text === 'BEGIN IMMEDIATE') locked++
+      return sql.run(text, ...values)
+    },
+  })
+  const claim = async () => {
+    locked = 0
+    const job = await watched.claim({ worker: 'w', now: 10, leaseMs: 1 })
+    return [job?.effect.task ?? null, locked]
+  }
+  expect(await claim()).toEqual([null, 0])
+  for (const task of ['A-1', 'A-2'])
+    await store.commit(commitOf({ at: 1, effects: [queued({ kind: 'run', task, epoch: 1 })] }))
+  expect([await claim(), await claim(), await claim(), await claim()]).toEqual([
+    ['A-1', 1],
+    ['A-2', 1],
+    [null, 1],
+    [null, 0],
+  ])
 })
 
 test('what should have moved is looked for through indexes alone', () => {

@@ -21,7 +21,7 @@ export function becameReady(sql: Sql, job: { lane: string; rank: number; id: num
 
 /** The lane's head was claimed. */
 export function headTaken(sql: Sql, lane: string): void {
-  sql.run(TAKE_HEAD, lane, lane)
+  sql.run(TAKE_HEAD, lane)
 }
 
 /** A running job of the lane ended or was put back. */
@@ -31,7 +31,7 @@ export function gaveBack(sql: Sql, lane: string): void {
 
 /** Queued jobs of the lane went away without being claimed. */
 export function refreshHead(sql: Sql, lane: string): void {
-  sql.run(REFRESH_HEAD, lane, lane)
+  sql.run(REFRESH_HEAD, lane)
 }
 
 // Nothing is written when nothing changes: a row written is two pages in the log, its own and that of `lanes_open`.
@@ -50,11 +50,14 @@ ON CONFLICT (key) DO UPDATE SET capacity = excluded.capacity WHERE capacity <> e
 const RAISE_HEAD = `
 UPDATE lanes SET head_rank = ?, head_id = ? WHERE key = ? AND (head_id IS NULL OR (head_rank, head_id) > (?, ?))`
 
-const HEAD = `
-(head_rank, head_id) = (SELECT rank, id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 'queued' ORDER BY rank, id LIMIT 1)`
+const FIRST = `SELECT rank, id FROM jobs INDEXED BY jobs_in_lane WHERE lane = lanes.key AND in_lane = 1 AND state = 'queued'`
 
-export const TAKE_HEAD = `UPDATE lanes SET running = running + 1, ${HEAD} WHERE key = ?`
+// What stands before the head runs, and is not walked over again.
+export const TAKE_HEAD = `
+UPDATE lanes SET running = running + 1,
+  (head_rank, head_id) = (${FIRST} AND (rank, id) > (lanes.head_rank, lanes.head_id) ORDER BY rank, id LIMIT 1)
+WHERE key = ?`
 
 const GIVE_BACK = `UPDATE lanes SET running = running - 1 WHERE key = ?`
 
-const REFRESH_HEAD = `UPDATE lanes SET ${HEAD} WHERE key = ?`
+const REFRESH_HEAD = `UPDATE lanes SET (head_rank, head_id) = (${FIRST} ORDER BY rank, id LIMIT 1) WHERE key = ?`

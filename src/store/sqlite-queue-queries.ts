@@ -52,10 +52,10 @@ function plain<T extends object>(rows: T[]): T[] {
 }
 
 const JOB_SUMMARY = `
-SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_ready WHERE state = 'queued') AS ready,
-  (SELECT count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS delayed,
-  (SELECT count(*) FROM jobs INDEXED BY jobs_leased WHERE state = 'running') AS running,
-  (SELECT min(run_at) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS nextDueAt`
+SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_in_lane WHERE in_lane = 1) - running AS ready,
+  (SELECT count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS delayed, running,
+  (SELECT min(run_at) FROM jobs INDEXED BY jobs_due WHERE state = 'delayed') AS nextDueAt
+FROM (SELECT count(*) AS running FROM jobs INDEXED BY jobs_leased WHERE state = 'running')`
 
 const JOBS_OF = `
 SELECT id, kind, state, epoch, run_at AS runAt FROM jobs INDEXED BY jobs_live WHERE task = ? AND is_live = 1 ORDER BY id`
