@@ -8,11 +8,11 @@ import { identifyProcess } from './process-identity.ts'
 import { makeStarter, runProcess, type Starter } from './process.ts'
 
 const ENV = { PATH: '/usr/bin:/bin' }
-/** Says who and where it is, then stays until it is ended. */
+/** Says who and where it is, then stays until it is ended. The file is the last that it makes. */
 const COMMAND = [
   '/bin/sh',
   '-c',
-  'printf "%s %s %s\\n" "$$" "$(pwd)" "$1" > it.tmp && mv it.tmp it; echo said; exec tail -s 1 -f /dev/null',
+  'printf "%s %s %s\\n" "$$" "$(pwd)" "$1" > it.tmp; echo said; mv it.tmp it; exec tail -s 1 -f /dev/null',
   'sh',
 ] as const
 
