@@ -4,7 +4,8 @@
 import { ExternalError } from '../../lib/errors.ts'
 import type { Check, Checks } from '../driver.ts'
 import type { Api } from './connection.ts'
-import { sha as shaSchema, status, type WireStatus, workflowJob, workflowRun } from './wire.ts'
+import { sha as shaSchema } from '../answers.ts'
+import { status, type WireStatus, workflowJob, workflowRun } from './wire.ts'
 
 /** As the contract says. */
 const MAX_TEXT_BYTES = 8 << 10

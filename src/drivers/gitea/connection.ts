@@ -3,7 +3,8 @@
 
 import { ExternalError } from '../../lib/errors.ts'
 import { type Http, type HttpAnswer, type HttpProblem, type HttpRequest, makeHttp } from '../../lib/http.ts'
-import { read, type Schema, wordsOf } from './wire.ts'
+import type { Schema } from '../answers.ts'
+import { read, wordsOf } from './wire.ts'
 
 export interface GiteaOptions {
   /** The server's address as people open it, such as `https://git.example.org` or `https://example.org/gitea`. */

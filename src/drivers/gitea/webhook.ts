@@ -2,10 +2,11 @@
 // never mean GitHub.
 
 import { z } from 'zod'
+import { problems, sha } from '../answers.ts'
 import type { Happening, Parsed, Person, RawDelivery, Verified, WebhookSource } from '../driver.ts'
 import { checkSignature } from '../signature.ts'
 import { isOurs } from './comments.ts'
-import { account, comment, problems, sha, toComment } from './wire.ts'
+import { account, comment, toComment } from './wire.ts'
 
 /** What a webhook of Orch must hear, by Gitea's names of what may be chosen (not of what is then sent). */
 export const EVENTS = [
@@ -92,8 +93,7 @@ function parse({ event, body, self }: { event: string; body: Uint8Array; self: r
     if (typeof read === 'string') return { kind: 'ignored', reason: read }
     return { kind: 'happened', ref: repository.full_name, happenings: read }
   } catch (error) {
-    const reason = error instanceof z.ZodError ? problems(error) : String(error)
-    return { kind: 'rejected', reason: `${event} is not what Gitea sends: ${reason}` }
+    return { kind: 'rejected', reason: `${event} is not what Gitea sends: ${problems(error)}` }
   }
 }
 

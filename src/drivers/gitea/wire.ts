@@ -2,29 +2,13 @@
 // one that is missing is an error with its name. Fixed by the servers' own description (/swagger.v1.json).
 
 import { z } from 'zod'
-import { ExternalError } from '../../lib/errors.ts'
+import { makeRead, sha, text, time } from '../answers.ts'
 import { parseBlockers } from '../blockers.ts'
 import type { ChangeReview, ChangeState, Issue, IssueComment, Person } from '../driver.ts'
 import { isMarked, isSelf, unmarked } from '../marked.ts'
 import { isDraftTitle } from './titles.ts'
 
-export type Schema<T> = z.ZodType<T>
-
-/** Throws `rejected` with the names of what is wrong. */
-export function read<T>(schema: Schema<T>, json: unknown, doing: string): T {
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const message = `could not ${doing}: the answer is not what Gitea's is: ${problems(parsed.error)}`
-  throw new ExternalError({ system: 'gitea', kind: 'rejected', message })
-}
-
-/** Path and reason of the first few; values are left out: they may be anything. */
-export function problems(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
-    .join('; ')
-}
+export const read = makeRead({ system: 'gitea', vendor: 'Gitea' })
 
 /** Gitea's own sentence, as the end of ours. */
 export function wordsOf(json: unknown): string {
@@ -32,12 +16,6 @@ export function wordsOf(json: unknown): string {
   return parsed.success ? `: ${parsed.data.message}` : ''
 }
 
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => value ?? '')
-const time = z.iso.datetime({ offset: true }).transform((value) => Date.parse(value))
-export const sha = z.string().regex(/^[0-9a-f]{40,64}$/)
 const id = z.number().int().positive()
 
 /** The account that Actions act as; no other kind of bot is told from a person. */

@@ -5,7 +5,8 @@ import { ExternalError } from '../../lib/errors.ts'
 import { type Http, type HttpAnswer, type HttpProblem, type HttpRequest, makeHttp, retryAfter } from '../../lib/http.ts'
 import type { Quota } from '../driver.ts'
 import { chooseCredential, type Credential, type GithubAuth } from './credentials.ts'
-import { graphqlAnswer, installation, installationToken, read, type Schema } from './wire.ts'
+import type { Schema } from '../answers.ts'
+import { graphqlAnswer, installation, installationToken, read } from './wire.ts'
 
 export interface GithubOptions {
   /** `https://api.github.com`, or `https://HOST/api/v3` of an own server. */

@@ -1,10 +1,11 @@
 // Deliveries of GitHub: signed over their bytes, read by event. Events that may be sent and are not named here are ignored.
 
 import { z } from 'zod'
+import { problems, sha } from '../answers.ts'
 import type { Happening, Parsed, Person, RawDelivery, Verified, WebhookSource } from '../driver.ts'
 import { checkSignature } from '../signature.ts'
 import { isOurs } from './comments.ts'
-import { account, comment, hasLinks, issue, problems, toComment, toIssue } from './wire.ts'
+import { account, comment, hasLinks, issue, toComment, toIssue } from './wire.ts'
 
 /** What a webhook of Orch hears. https://docs.github.com/en/webhooks/webhook-events-and-payloads */
 export const EVENTS = [
@@ -90,12 +91,10 @@ function parse({ event, body, self }: { event: string; body: Uint8Array; self: r
     if (typeof read === 'string') return { kind: 'ignored', reason: read }
     return { kind: 'happened', ref: repository.full_name, happenings: read }
   } catch (error) {
-    const reason = error instanceof z.ZodError ? problems(error) : String(error)
-    return { kind: 'rejected', reason: `${event} is not what GitHub sends: ${reason}` }
+    return { kind: 'rejected', reason: `${event} is not what GitHub sends: ${problems(error)}` }
   }
 }
 
-const sha = z.string().regex(/^[0-9a-f]{40,64}$/)
 const numbered = z.object({ number: z.number().int().positive() })
 
 function readIssue({ payload, ref, action }: Delivery): Happening[] {

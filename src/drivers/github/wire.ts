@@ -2,35 +2,12 @@
 // missing is an error with its name. Fixed by https://docs.github.com/en/rest and its OpenAPI description.
 
 import { z } from 'zod'
-import { ExternalError } from '../../lib/errors.ts'
+import { makeRead, sha, text, time } from '../answers.ts'
 import type { ChangeReview, ChangeState, Issue, IssueComment, Person } from '../driver.ts'
 import { parseBlockers } from '../blockers.ts'
 import { isMarked, isSelf, unmarked } from '../marked.ts'
 
-export type Schema<T> = z.ZodType<T>
-
-/** Throws `rejected` with the names of what is wrong. */
-export function read<T>(schema: Schema<T>, json: unknown, doing: string): T {
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const message = `could not ${doing}: the answer is not what GitHub's is: ${problems(parsed.error)}`
-  throw new ExternalError({ system: 'github', kind: 'rejected', message })
-}
-
-/** Path and reason of the first few; values are left out: they may be anything. */
-export function problems(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
-    .join('; ')
-}
-
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => value ?? '')
-const time = z.iso.datetime({ offset: true }).transform((value) => Date.parse(value))
-const sha = z.string().regex(/^[0-9a-f]{40,64}$/)
+export const read = makeRead({ system: 'github', vendor: 'GitHub' })
 
 /** Null: the account was deleted. */
 export const account = z

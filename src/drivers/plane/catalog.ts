@@ -3,18 +3,9 @@
 
 import { ExternalError } from '../../lib/errors.ts'
 import type { Person, Trust } from '../driver.ts'
+import type { Schema } from '../answers.ts'
 import type { Api } from './connection.ts'
-import {
-  isUuid,
-  label,
-  member,
-  read,
-  type Schema,
-  state,
-  type WireLabel,
-  type WireMember,
-  type WireState,
-} from './wire.ts'
+import { isUuid, label, member, read, state, type WireLabel, type WireMember, type WireState } from './wire.ts'
 
 export interface Catalog {
   states(): Promise<WireState[]>

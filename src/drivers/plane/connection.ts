@@ -3,7 +3,8 @@
 import { ExternalError } from '../../lib/errors.ts'
 import { type Http, type HttpAnswer, type HttpProblem, type HttpRequest, makeHttp, retryAfter } from '../../lib/http.ts'
 import type { Quota } from '../driver.ts'
-import { me, page, read, type Schema } from './wire.ts'
+import type { Schema } from '../answers.ts'
+import { me, page, read } from './wire.ts'
 
 export interface PlaneOptions {
   /** Where the API is: `https://api.plane.so`, or the address of one's own server. */

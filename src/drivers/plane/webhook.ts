@@ -2,10 +2,11 @@
 // issue waits for, and of what was deleted its id alone, so an issue is always asked for.
 
 import { z } from 'zod'
+import { problems } from '../answers.ts'
 import type { Happening, IssueComment, Parsed, RawDelivery, Verified, WebhookSource } from '../driver.ts'
 import { checkSignature } from '../signature.ts'
 import { SOURCE } from './texts.ts'
-import { comment, problems, uuid, type WireComment } from './wire.ts'
+import { comment, uuid, type WireComment } from './wire.ts'
 
 /** What is known here of the projects that were asked for. */
 export interface Known {
@@ -59,8 +60,7 @@ function parse(known: Known, { event, body }: { event: string; body: Uint8Array 
     const read = reader(known, { payload, isDeletion })
     return typeof read === 'string' ? { kind: 'ignored', reason: read } : { kind: 'happened', ...read }
   } catch (error) {
-    const reason = error instanceof z.ZodError ? problems(error) : String(error)
-    return { kind: 'rejected', reason: `${event} is not what Plane sends: ${reason}` }
+    return { kind: 'rejected', reason: `${event} is not what Plane sends: ${problems(error)}` }
   }
 }
 

@@ -2,26 +2,10 @@
 // missing is an error with its name. Fixed by https://developers.plane.so/api-reference and Plane's own serializers.
 
 import { z } from 'zod'
-import { ExternalError } from '../../lib/errors.ts'
+import { makeRead, text, time } from '../answers.ts'
 import type { Issue } from '../driver.ts'
 
-export type Schema<T> = z.ZodType<T>
-
-/** Throws `rejected` with the names of what is wrong. */
-export function read<T>(schema: Schema<T>, json: unknown, doing: string): T {
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const message = `could not ${doing}: the answer is not what Plane's is: ${problems(parsed.error)}`
-  throw new ExternalError({ system: 'plane', kind: 'rejected', message })
-}
-
-/** Path and reason of the first few; values are left out: they may be anything. */
-export function problems(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
-    .join('; ')
-}
+export const read = makeRead({ system: 'plane', vendor: 'Plane' })
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -34,11 +18,6 @@ export const uuid = z
   .string()
   .regex(UUID)
   .transform((value) => value.toLowerCase())
-const time = z.iso.datetime({ offset: true }).transform((value) => Date.parse(value))
-const text = z
-  .string()
-  .nullish()
-  .transform((value) => value ?? '')
 /** An id, or the whole thing where it was asked or sent expanded. */
 const idOf = z.union([uuid, z.object({ id: uuid }).transform(({ id }) => id)])
 
