@@ -17,6 +17,7 @@ const PACKAGED = ['bin', 'dist', 'pipelines', 'prompts', 'package.json', 'node_m
 const ROUNDS = 21
 /** While a new service still starts, and reads the code of its first job; told apart. */
 const COLD_WAKES = 10
+const COLD_NAME = `ready event to claimed job, slowest of the first ${COLD_WAKES} of a new service`
 const WAKES = 200
 const IDLE_TICKS = 5_000
 
@@ -140,7 +141,7 @@ async function measureWakes(home: string, store: Awaited<ReturnType<typeof openS
   const p99 = percentile(warm, 0.99)
   const row = { unit: 'ms', limit: null }
   return [
-    { ...row, name: 'first job of a new service: ready event to claimed job', value: delays[0] ?? 0, ...INFORMS },
+    { ...row, name: COLD_NAME, value: Math.max(...delays.slice(0, COLD_WAKES)), ...INFORMS },
     { ...row, name: 'ready event to claimed job, p50', value: median(warm), ...INFORMS },
     { ...row, name: 'ready event to claimed job, p99', value: p99, target: '≤ 10 ms', ...atMost(p99, 10) },
   ]
